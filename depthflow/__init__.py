@@ -1,0 +1,42 @@
+"""Make one still image into a 2.5D parallax video.
+
+    import depthflow
+    depthflow.render("photo.jpg", "out.mp4", motion="orbital", size=(1920, 1080), fps=30, seconds=4)
+
+This module stays light: what needs numpy, OpenGL or ONNX Runtime is imported at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from depthflow.api import Renderer, estimate_depth, render
+    from depthflow.errors import DepthFlowError
+    from depthflow.jobs.spec import JobSpec
+
+__all__ = ["DepthFlowError", "JobSpec", "Renderer", "__version__", "estimate_depth", "render"]
+
+_HOMES = {
+    "DepthFlowError": "depthflow.errors",
+    "JobSpec": "depthflow.jobs.spec",
+    "Renderer": "depthflow.api",
+    "estimate_depth": "depthflow.api",
+    "render": "depthflow.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'depthflow' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,264 @@
+"""JobSpec: one frozen, versioned description of what to make. It makes nothing and reads no photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from depthflow.errors import UsageError
+from depthflow.jobs.problems import first_problem
+from depthflow.jobs.sizes import check_size
+from depthflow.scene.motion import Component
+
+VERSION = 1
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml", "openvino"]
+GLBackend = Literal["auto", "egl", "osmesa", "glfw"]
+Format = Literal[
+    "mp4",
+    "hevc",
+    "hevc10",
+    "av1",
+    "webm",
+    "prores",
+    "prores4444",
+    "ffv1",
+    "gif",
+    "webp",
+    "apng",
+    "avif",
+    "png",
+    "jpg",
+]
+
+
+class Part(BaseModel):
+    """A piece of a JobSpec: frozen, and it refuses keys that it does not know, NaN and infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class DepthSpec(Part):
+    """Where the depth comes from: a file if one is given, else a network."""
+
+    model: str = "builtin"
+    """Name in the model registry, or the path of an .onnx file."""
+    file: str | None = None
+    """Depth map of the photo (PNG, TIFF, EXR, NPY); it wins over the model."""
+    invert: bool = False
+    """The depth map's small values are near."""
+    provider: Provider = "auto"
+    """ONNX Runtime execution provider."""
+
+
+class MotionSpec(Part):
+    """How the camera moves: a named motion, or the components themselves."""
+
+    name: str = "orbital"
+    """A motion of the library, or the path of a motion file."""
+    components: tuple[Component, ...] | None = None
+    """What adds up to the motion; filled from the named motion when the job is resolved."""
+    loop: bool | None = None
+    """The end meets the beginning; None leaves it to the motion."""
+    strength: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    """Scales every component."""
+    phase: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
+    """Start this many loops into the motion."""
+    reverse: bool = False
+    """Play the motion backwards."""
+    easing: str | None = None
+    """Curve of time over the clip (CSS names); None leaves it to the motion."""
+
+
+class CameraSpec(Part):
+    """How deep the scene is and how the resting camera sees it."""
+
+    relief: Annotated[float, Field(ge=0, le=10)] | None = None
+    """Nearest inverse depth is 1 + relief, the farthest 1; None takes what the motion suggests."""
+    focus: Annotated[float, Field(ge=-10, le=10)] = 0.35
+    """Depth (0 far, 1 near) of the plane that stays still on screen while the camera translates."""
+    zoom: Annotated[float, Field(gt=0.01, le=100)] = 1.0
+    """Magnification of the resting camera; 1 shows the photo as it is."""
+    fov: Annotated[float, Field(ge=1, le=150)] = 55.0
+    """Field of view across the photo's longer side, degrees."""
+    isometric: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """0 is a perspective camera, 1 an orthographic one."""
+
+
+class LayersSpec(Part):
+    """How the photo is cut into layers."""
+
+    count: Annotated[int, Field(ge=1, le=3)] = 1
+    """1 stretches one mesh over the depth."""
+
+
+class RenderSpec(Part):
+    """How frames are drawn."""
+
+    gl_backend: GLBackend = "auto"
+    """Where the OpenGL context comes from."""
+    edge: Literal["mirror", "clamp"] = "mirror"
+    """What continues the photo beyond its border."""
+    supersample: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Frames are drawn this many times larger, then averaged down."""
+
+
+class OutputSpec(Part):
+    """One file to make."""
+
+    path: str | None = None
+    """Where it goes; None puts it beside the photo."""
+    format: Format | None = None
+    """None takes it from the path's suffix, else mp4."""
+    size: Annotated[str, Field(max_length=20)] = "1080p"
+    """WIDTHxHEIGHT, WIDTHx, xHEIGHT, 1080p (the shorter side), or a name such as 4k, square, story."""
+    fit: Literal["crop", "pad", "fit", "fill"] = "crop"
+    """When the aspect ratios differ: cut off, add bars, shrink the frame, or stretch."""
+    fps: Annotated[float, Field(gt=0, le=480)] = 30.0
+    """Frames per second."""
+    duration: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds of one pass of the motion."""
+    loops: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Passes of the motion in the file."""
+    quality: Annotated[int, Field(ge=0, le=100)] = 75
+    """0 to 100; turned into the encoder's own scale unless crf is given."""
+    crf: Annotated[int, Field(ge=0, le=63)] | None = None
+    """The encoder's constant rate factor."""
+    encoder: Annotated[str, Field(max_length=40)] = "auto"
+    """auto, software, or a name such as nvenc or libx264."""
+    encoder_preset: Annotated[str, Field(max_length=40)] | None = None
+    """The encoder's speed preset, such as veryfast."""
+    overwrite: bool = False
+    """Replace a file that is already there."""
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_known(cls, value: str) -> str:
+        return check_size(value)
+
+    @property
+    def frames(self) -> int:
+        """Frames in the file: duration x fps of one pass, rounded, times loops; at least one."""
+        return max(1, round(self.duration * self.fps)) * self.loops
+
+
+class JobSpec(Part):
+    """Everything that decides what comes out; the same spec, photo and version give the same frames."""
+
+    version: Literal[1] = VERSION
+    photo: str
+    """Path, http(s) URL, or - for standard input."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Seeds everything that is random."""
+    preset: str | None = None
+    """The preset this was made from; a note, its values are already in the other parts."""
+    depth: DepthSpec = DepthSpec()
+    motion: MotionSpec = MotionSpec()
+    camera: CameraSpec = CameraSpec()
+    layers: LayersSpec = LayersSpec()
+    render: RenderSpec = RenderSpec()
+    outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1, max_length=16)] = (OutputSpec(),)
+    audio: str | None = None
+    """Sound file to lay under the video."""
+
+    @model_validator(mode="after")
+    def _outputs_differ(self) -> Self:
+        paths = [o.path for o in self.outputs if o.path is not None]
+        if len(set(paths)) != len(paths):
+            raise ValueError("two outputs have the same path")
+        return self
+
+    # -- to and from text ---------------------------------------------------------------------------------
+
+    @classmethod
+    def parse(cls, data: dict[str, Any], *, source: str = "job") -> JobSpec:
+        """Build from plain data.
+
+        Raises:
+            UsageError: names `source`, the key, what is allowed and the nearest known key.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UsageError(*first_problem(error, cls, source)) from None
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str = "job") -> JobSpec:
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{source}: not valid TOML: {error}") from None
+        return cls.parse(data, source=source)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, source: str = "job") -> JobSpec:
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{source}: not valid JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise UsageError(f"{source}: a JSON object is expected, not {type(data).__name__}")
+        return cls.parse(data, source=source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data without the keys that are None (TOML has no null; None is every such key's default)."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.to_dict())
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    # -- identity -----------------------------------------------------------------------------------------
+
+    def canonical(self) -> str:
+        """One text for all specs that make the same thing: JSON, keys sorted, defaults written out.
+
+        Left out: the preset's name (its values are here) and whether old files may be replaced.
+        """
+        data = self.to_dict()
+        data.pop("preset", None)
+        for output in data["outputs"]:
+            output.pop("overwrite", None)
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical form, 64 hex digits."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def with_(self, **parts: Any) -> JobSpec:
+        """A copy with some top-level parts replaced, validated again."""
+        return JobSpec.model_validate({**self.model_dump(), **parts})
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema of a JobSpec (docs/jobspec.schema.json is this, written out)."""
+    schema: dict[str, Any] = TypeAdapter(JobSpec).json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "DepthFlow job"
+    return schema
+
+
+def load_spec(path: Path) -> JobSpec:
+    """Read a .toml or .json job file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    parse = JobSpec.from_json if path.suffix == ".json" else JobSpec.from_toml
+    return parse(text, source=str(path))

@@ -1,0 +1,65 @@
+"""Where things are: the data that ships with the program, and the user's own folders. It reads no file's content."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from depthflow.errors import SystemError_
+
+_PACKAGE = Path(__file__).resolve().parent
+_APP = "depthflow"
+
+Kind = Literal["shaders", "models", "config"]
+
+
+@cache
+def data_root() -> Path:
+    """The folder that holds shaders/, models/ and config/.
+
+    A checkout wins over what the package carries: an editable install *copies* that data once, and the copy
+    goes stale, so an edited shader or preset would have no effect.
+    """
+    for root in (_PACKAGE.parent, _PACKAGE / "data"):
+        if (root / "shaders").is_dir() and (root / "config" / "depthflow.toml").is_file():
+            return root
+    raise SystemError_(
+        f"the program's data is missing beside {_PACKAGE}",
+        "reinstall: pip install --force-reinstall depthflow-studio",
+    )
+
+
+def data(kind: Kind, *parts: str) -> Path:
+    """A file or folder that ships with the program; whether it exists is for the caller to see."""
+    return data_root().joinpath(kind, *parts)
+
+
+def _folder(variable: str, default: str) -> Path:
+    # An empty variable counts as unset, as the XDG rules have it.
+    return Path(os.environ.get(variable) or default).expanduser()
+
+
+def config_dir() -> Path:
+    """User settings, presets and motions (DEPTHFLOW_CONFIG_DIR overrides)."""
+    return _folder("DEPTHFLOW_CONFIG_DIR", platformdirs.user_config_dir(_APP, appauthor=False))
+
+
+def cache_dir() -> Path:
+    """What can be made again: depth maps, probes (DEPTHFLOW_CACHE_DIR overrides)."""
+    return _folder("DEPTHFLOW_CACHE_DIR", platformdirs.user_cache_dir(_APP, appauthor=False))
+
+
+def models_dir() -> Path:
+    """Downloaded and imported networks (DEPTHFLOW_MODELS_DIR overrides)."""
+    return _folder(
+        "DEPTHFLOW_MODELS_DIR", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models")
+    )
+
+
+def user_config_file() -> Path:
+    """The user's settings file; it need not exist."""
+    return config_dir() / "depthflow.toml"

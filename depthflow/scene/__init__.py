@@ -1,0 +1,1 @@
+"""What moves and how: camera and motions as pure numbers. It knows numpy and nothing of photos, GL or files."""

@@ -1,0 +1,171 @@
+"""A pinhole camera over a photo with depth, as numbers and one matrix.
+
+Words and units. The photo is un-projected along its own rays: a pixel at (rx, ry) on the image plane (longer
+side spans -1..1, y up, times tan(fov/2)) with inverse depth q lies at (rx / q, ry / q, 1 / q); the camera at
+rest sits in the origin, looks along +z, and sees the photo exactly. Inverse depth is q = 1 + relief * d with the
+depth map d in [0, 1], 1 = nearest: the farthest thing stands at distance 1, the nearest at 1 / (1 + relief).
+
+Everything a camera does is linear in (rx, ry, 1, q) (homogeneous coordinates divided by 1/q), so a camera is one
+4x4 matrix, and a point's place on screen is linear in q up to the perspective division. That is what lets a mesh
+of few triangles, linear in q, stand for the whole depth map.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+NEAR, FAR = 0.01, 100.0
+"""Distances of the clipping planes."""
+
+Fit = Literal["crop", "pad", "fit", "fill"]
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where the camera is and how it looks.
+
+    Attributes:
+        x, y: position; right and up. 1 is the distance of the farthest plane.
+        z: position forwards; stays below the nearest distance 1 / (1 + relief).
+        yaw, pitch, roll: degrees; right, up, clockwise as the viewer sees the picture turn.
+        pivot: depth (0 far, 1 near) of the point on the axis that yaw and pitch turn about; None turns the
+            camera about itself. The camera orbits that point and keeps it in the middle of the frame.
+        zoom: magnification.
+        dolly: moves back by this much while the field of view narrows, so that the focus plane keeps its size.
+        focus: depth (0 far, 1 near; outside is allowed) of the plane that stays still while x and y change.
+        isometric: 0 perspective to 1 orthographic, for un-projection and projection alike.
+        shift_x, shift_y: moves the finished picture; halves of the frame's longer side, right and up.
+        fov: field of view across the photo's longer side, degrees.
+        relief: inverse depth is 1 + relief * d.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    pivot: float | None = None
+    zoom: float = 1.0
+    dolly: float = 0.0
+    focus: float = 0.35
+    isometric: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    fov: float = 55.0
+    relief: float = 0.6
+
+    @property
+    def ray_scale(self) -> float:
+        """tan(fov / 2): the image plane's half length at distance 1."""
+        return math.tan(math.radians(self.fov) / 2)
+
+    def inverse_depth(self, depth: float) -> float:
+        """q of a depth in [0, 1]; at least 0.01, so that a focus far beyond the scene stays finite."""
+        return max(0.01, 1.0 + self.relief * depth)
+
+
+PARAMETERS = tuple(f.name for f in fields(Camera) if f.name not in ("pivot", "fov", "relief"))
+"""Names of the parameters that a motion can change; the others shape the scene and stay for a clip."""
+
+
+def _rotation(yaw: float, pitch: float, roll: float) -> Matrix:
+    """World to camera, (3, 3): a camera that yaws right sees the scene move left."""
+    a, b, c = (math.radians(v) for v in (yaw, pitch, roll))
+    about_y = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
+    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    about_z = np.array([[math.cos(c), math.sin(c), 0], [-math.sin(c), math.cos(c), 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_x @ about_y)
+
+
+def matrix(camera: Camera) -> Matrix:
+    """(4, 4): takes (rx * s, ry * s, 1, q) to clip coordinates, s = `unprojection_scale`.
+
+    rx, ry lie on the image plane at distance 1 (longer side within -ray_scale .. ray_scale). The result's x and
+    y are in halves of the photo's longer side (see `frame_extent`); z / w runs from -1 near to 1 far. At rest
+    x / w = rx / ray_scale for every q, which is the photo.
+    """
+    centred = _matrix(camera, 0.0, 0.0)
+    moved = _matrix(camera, camera.x, camera.y)
+    # Lens shift: the point of the focus plane on the axis stays where it is without the translation.
+    q = camera.inverse_depth(camera.focus)
+    axis = np.array([0.0, 0.0, 1.0, q])
+    before, after = centred @ axis, moved @ axis
+    if before[3] > 0 and after[3] > 0:
+        shift = before[:2] / before[3] - after[:2] / after[3]
+        moved[:2] += np.outer(shift, moved[3])
+    moved[0] += camera.shift_x * moved[3]
+    moved[1] += camera.shift_y * moved[3]
+    return moved
+
+
+def _matrix(camera: Camera, x: float, y: float) -> Matrix:
+    """The camera at (x, y) without lens shift."""
+    z_focus = 1.0 / camera.inverse_depth(camera.focus)
+    turn = _rotation(camera.yaw, camera.pitch, camera.roll)
+    position = np.array([x, y, camera.z - camera.dolly])
+    if camera.pivot is not None:
+        centre = np.array([0.0, 0.0, 1.0 / camera.inverse_depth(camera.pivot)])
+        position = position + centre - turn.T @ centre
+    view = np.eye(4)
+    view[:3, :3] = turn
+    view[:3, 3] = -turn @ position
+    # The scene point times q is (rx s, ry s, 1, q), so w = z and the flat w are linear in it too.
+    project = np.zeros((4, 4))
+    project[0, 0] = project[1, 1] = camera.zoom / camera.ray_scale * (z_focus + camera.dolly) / z_focus
+    flat = camera.isometric * (z_focus + camera.dolly)
+    project[3] = (0.0, 0.0, 1.0 - camera.isometric, flat)
+    # (a z + b) / w grows with z for every blend of perspective and orthographic.
+    project[2] = (0.0, 0.0, (FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR))
+    return np.asarray(project @ view)
+
+
+def unprojection_scale(camera: Camera) -> tuple[float, float]:
+    """(c0, c1) of s = c0 + c1 * q, by which an isometric camera widens its rays with distance."""
+    return 1.0 - camera.isometric, camera.isometric / camera.inverse_depth(camera.focus)
+
+
+def photo_extent(photo: tuple[int, int]) -> tuple[float, float]:
+    """Half width and half height of the photo in halves of its longer side; photo = (width, height)."""
+    longer = max(photo)
+    return photo[0] / longer, photo[1] / longer
+
+
+def frame_extent(photo: tuple[int, int], frame: tuple[int, int], fit: Fit = "crop") -> tuple[float, float]:
+    """Half width and half height of what the frame shows at rest, in halves of the photo's longer side.
+
+    crop: the photo fills the frame and loses what is outside; pad and fit: the whole photo shows, with room
+    around it; fill: the photo is stretched to the frame.
+
+    Args:
+        photo, frame: (width, height) in pixels.
+    """
+    width, height = photo_extent(photo)
+    if fit == "fill":
+        return width, height
+    aspect = frame[0] / frame[1]
+    wider = aspect > width / height
+    if wider == (fit == "crop"):
+        return width, width / aspect
+    return height * aspect, height
+
+
+def project(camera: Camera, points: NDArray[np.floating], depth: NDArray[np.floating]) -> Matrix:
+    """Where points of the photo are seen, (N, 2) in halves of the photo's longer side.
+
+    Args:
+        points: (N, 2) x right and y up, in halves of the photo's longer side.
+        depth: (N,) in [0, 1], 1 = nearest.
+    """
+    q = 1.0 + camera.relief * np.asarray(depth, np.float64)
+    c0, c1 = unprojection_scale(camera)
+    rays = np.asarray(points, np.float64) * camera.ray_scale * (c0 + c1 * q)[:, None]
+    clip = np.column_stack([rays, np.ones_like(q), q]) @ matrix(camera).T
+    return np.asarray(clip[:, :2] / clip[:, 3:])
