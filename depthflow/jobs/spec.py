@@ -111,8 +111,8 @@ class RenderSpec(Part):
 
     gl_backend: GLBackend = "auto"
     """Where the OpenGL context comes from."""
-    edge: Literal["mirror", "clamp"] = "mirror"
-    """What continues the photo beyond its border."""
+    edge: Literal["zoom", "mirror", "clamp"] = "zoom"
+    """The border of the photo: zoom in as far as hides it, or continue the photo mirrored or clamped."""
     supersample: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Frames are drawn this many times larger, then averaged down."""
 

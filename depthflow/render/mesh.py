@@ -1,0 +1,170 @@
+"""An adaptive triangle mesh of a depth map: dense where depth bends, sparse where it is flat. Numbers only, no GL.
+
+The vertices lie on the pixels of the depth map, in squares of TILE cells. Each square is halved along its diagonal,
+and a triangle is halved again at the middle of its longest side wherever the depth there differs too much from the
+straight line (longest-edge bisection; Evans, Kirkpatrick, Townsend: Right-triangulated irregular networks,
+Algorithmica 2001). A vertex takes over the largest error of the vertices that need it, so that neighbours always
+agree and no crack opens. A point of the scene is seen at a place that is linear in its depth up to the perspective
+division, so an error in depth times the motion's reach is an error on screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+TILE = 64
+"""Cells of the coarsest squares, a power of two."""
+
+_EDGES = {"mirror": cv2.BORDER_REFLECT, "clamp": cv2.BORDER_REPLICATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Triangles over the photo and its margin.
+
+    Attributes:
+        positions: (N, 3) float32: x, y in halves of the photo's longer side (y up), depth in [0, 1].
+        triangles: (M, 3) uint32 indices of positions.
+        error: no depth between the vertices is farther than about this from the map.
+    """
+
+    positions: NDArray[np.float32]
+    triangles: NDArray[np.uint32]
+    error: float
+
+
+def build_mesh(
+    depth: NDArray[np.float32],
+    *,
+    extent: tuple[float, float],
+    error: float,
+    margin: float = 0.2,
+    edge: str = "mirror",
+) -> Mesh:
+    """Triangulate a depth map.
+
+    Args:
+        depth: (H, W) float32 in [0, 1], row 0 on top, seen as samples in the middle of its pixels.
+        extent: half width and half height of the photo, in halves of its longer side.
+        error: allowed error of depth; 0 gives the full grid.
+        margin: how far the mesh goes on beyond the border, in halves of the longer side, at least.
+        edge: "mirror" continues the depth mirrored, "clamp" with its border.
+    """
+    height, width = depth.shape
+    cell = 2 * extent[0] / width, 2 * extent[1] / height
+    left, right = _padding(width, margin / cell[0])
+    top, bottom = _padding(height, margin / cell[1])
+    grid = _extend(depth, top, bottom, left, right, edge)
+    triangles = _triangulate(grid, _errors(grid), error)
+    # Only the vertices that are used, in grid order.
+    columns = grid.shape[1]
+    used = np.zeros(grid.size, bool)
+    used[triangles] = True
+    index = np.cumsum(used, dtype=np.uint32) - 1
+    rows, cols = np.divmod(np.flatnonzero(used), columns)
+    positions = np.empty((len(rows), 3), np.float32)
+    positions[:, 0] = (cols - left + 0.5) * cell[0] - extent[0]
+    positions[:, 1] = extent[1] - (rows - top + 0.5) * cell[1]
+    positions[:, 2] = grid.ravel()[used]
+    return Mesh(positions, index[triangles].astype(np.uint32), error)
+
+
+def _padding(size: int, margin: float) -> tuple[int, int]:
+    """Samples to add before and after, so that the grid has whole tiles and one more sample."""
+    least = max(1, int(np.ceil(margin)) + 1)
+    total = -(-(size - 1 + 2 * least) // TILE) * TILE + 1
+    before = (total - size) // 2
+    return before, total - size - before
+
+
+def _extend(
+    depth: NDArray[np.float32], top: int, bottom: int, left: int, right: int, edge: str
+) -> NDArray[np.float32]:
+    border = _EDGES[edge]
+    grid = depth
+    # A mirror is no larger than the picture: repeat until the margin is full (tiny photos have large margins).
+    while top or bottom or left or right:
+        height, width = grid.shape
+        step = [min(top, height), min(bottom, height), min(left, width), min(right, width)]
+        grid = np.asarray(cv2.copyMakeBorder(grid, *step, border), np.float32)
+        top, bottom, left, right = (a - b for a, b in zip((top, bottom, left, right), step, strict=True))
+    return grid
+
+
+def _errors(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W): how much is lost if this vertex, and so all that need it, are left out."""
+    errors = np.zeros_like(grid)
+    step = 2
+    while step <= TILE:
+        half = step // 2
+        _middles(grid, errors, step, half)
+        _centres(grid, errors, step, half)
+        step *= 2
+    return errors
+
+
+def _middles(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int) -> None:
+    """Vertices in the middle of the squares' sides; they are needed by the centres of the next smaller squares."""
+    for axis in (0, 1):
+        g, e = (grid, errors) if axis == 1 else (grid.T, errors.T)
+        rows = g[::step]
+        target = e[::step, half::step]
+        np.abs(rows[:, half::step] - (rows[:, :-step:step] + rows[:, step::step]) / 2, out=target)
+        quarter = half // 2
+        if quarter:
+            # Centres of the half-size squares: up to four touch this vertex, two on either side of the side.
+            small = e[quarter::half, quarter::half]
+            pair = np.maximum(small[:, ::2], small[:, 1::2])
+            # pair[2k - 1] lies above row k of `target`, pair[2k] below.
+            np.maximum(target[:-1], pair[::2], out=target[:-1])
+            np.maximum(target[1:], pair[1::2], out=target[1:])
+
+
+def _centres(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int) -> None:
+    """Vertices in the centre of the squares; they are needed by the middles of the four sides."""
+    target = errors[half::step, half::step]
+    rows, cols = np.indices(target.shape, sparse=True)
+    down = np.abs(
+        grid[half::step, half::step] - (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2
+    )
+    up = np.abs(
+        grid[half::step, half::step] - (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2
+    )
+    own = np.where((rows + cols) % 2 == 0, down, up)
+    horizontal, vertical = errors[::step, half::step], errors[half::step, ::step]
+    np.maximum(own, horizontal[:-1], out=own)
+    np.maximum(own, horizontal[1:], out=own)
+    np.maximum(own, vertical[:, :-1], out=own)
+    np.maximum(own, vertical[:, 1:], out=own)
+    target[:] = own
+
+
+def _triangulate(grid: NDArray[np.float32], errors: NDArray[np.float32], error: float) -> NDArray[np.int64]:
+    """(M, 3) flat grid indices; the first two corners are the ends of the longest side."""
+    height, width = grid.shape
+    rows, cols = (n.ravel() for n in np.mgrid[0 : height - 1 : TILE, 0 : width - 1 : TILE])
+    parity = ((rows + cols) // TILE) % 2 == 0
+    nw, ne = rows * width + cols, rows * width + cols + TILE
+    sw, se = nw + TILE * width, ne + TILE * width
+    # The diagonal goes from north-west to south-east on even squares, the other way on odd ones; all triangles
+    # turn the same way.
+    a, b = np.where(parity, nw, sw), np.where(parity, se, ne)
+    c, d = np.where(parity, ne, nw), np.where(parity, sw, se)
+    current = np.concatenate([np.stack([a, b, c], 1), np.stack([b, a, d], 1)])
+    flat = errors.ravel()
+    done = []
+    for _ in range(2 * TILE.bit_length() - 2):
+        a, b, c = current.T
+        middle = (a + b) // 2
+        split = flat[middle] > error
+        if error <= 0:
+            split[:] = True
+        done.append(current[~split])
+        a, b, c, middle = a[split], b[split], c[split], middle[split]
+        current = np.concatenate([np.stack([c, a, middle], 1), np.stack([b, c, middle], 1)])
+    done.append(current)
+    return np.concatenate(done)

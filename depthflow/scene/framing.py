@@ -1,0 +1,122 @@
+"""What a clip's cameras ask of a renderer: how fine the mesh, how large the photo, how much zoom. Pure numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.scene.camera import Camera, project
+
+_DEPTHS = np.linspace(0.0, 1.0, 5)
+
+
+def _points(extent: tuple[float, float], count: int = 5) -> NDArray[np.float64]:
+    """(N, 2): a grid over the rectangle."""
+    x, y = np.meshgrid(np.linspace(-extent[0], extent[0], count), np.linspace(-extent[1], extent[1], count))
+    return np.column_stack([x.ravel(), y.ravel()])
+
+
+def sample(cameras: Sequence[Camera], most: int = 48) -> list[Camera]:
+    """Cameras spread evenly over a clip: motions are smooth, so the extremes are met closely enough."""
+    if len(cameras) <= most:
+        return list(cameras)
+    return [cameras[i] for i in np.linspace(0, len(cameras) - 1, most).round().astype(int)]
+
+
+def reach(cameras: Iterable[Camera], extent: tuple[float, float]) -> float:
+    """Largest movement on screen per unit of depth, halves of the photo's longer side.
+
+    The error that a mesh makes on screen is its error in depth times this.
+
+    Args:
+        extent: half width and height of the photo.
+    """
+    points = _points(extent)
+    step = 0.01
+    most = 0.0
+    for camera in cameras:
+        for depth in _DEPTHS:
+            here = project(camera, points, np.full(len(points), depth))
+            there = project(camera, points, np.full(len(points), depth + step))
+            most = max(most, float(np.hypot(*(there - here).T).max()) / step)
+    return most
+
+
+def magnification(cameras: Iterable[Camera], extent: tuple[float, float]) -> float:
+    """Largest enlargement of any part of the photo, 1 at rest.
+
+    Args:
+        extent: half width and height of the photo.
+    """
+    points = _points(extent)
+    step = 0.01
+    most = 0.0
+    for camera in cameras:
+        for depth in (0.0, 1.0):
+            depths = np.full(len(points), depth)
+            here = project(camera, points, depths)
+            for axis in (0, 1):
+                there = project(camera, points + step * np.eye(2)[axis], depths)
+                most = max(most, float(np.hypot(*(there - here).T).max()) / step)
+    return most
+
+
+def hide_edges(
+    cameras: Iterable[Camera],
+    depth: NDArray[np.float32],
+    extent: tuple[float, float],
+    frame: tuple[float, float],
+) -> float:
+    """Zoom, at least 1, with which no camera of the clip sees beyond the photo's border.
+
+    The border's own depth decides: a far border hardly moves, and needs hardly any zoom.
+
+    Args:
+        depth: (H, W) in [0, 1], row 0 on top.
+        extent: half width and height of the photo.
+        frame: half width and height of the frame, same unit.
+    """
+    border = _border(depth, extent)
+    zoom = 1.0
+    for camera in cameras:
+        shift = np.array([camera.shift_x, camera.shift_y])
+        for axis, side, points, depths in border:
+            seen = project(camera, points, depths)[:, axis] - shift[axis]
+            wanted = side * frame[axis] - shift[axis]
+            # Beyond the frame's side it must be; zooming moves it away from the frame's middle.
+            inner = float((seen * side).min())
+            if inner <= 0.0:
+                continue  # looked past entirely: no zoom mends that
+            zoom = max(zoom, wanted * side / inner)
+    return min(zoom, 4.0)
+
+
+def _border(
+    depth: NDArray[np.float32], extent: tuple[float, float], count: int = 64
+) -> list[tuple[int, int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Axis, side (-1 or 1), points and depths of the photo's four sides."""
+    height, width = depth.shape
+    lines = []
+    for axis, length in ((0, height), (1, width)):
+        pick = np.linspace(0, length - 1, min(count, length)).round().astype(int)
+        along = ((pick + 0.5) / length * 2 - 1) * extent[1 - axis]
+        if axis == 0:
+            along = -along  # rows run down, y runs up
+        for side in (-1, 1):
+            points = np.empty((len(pick), 2))
+            points[:, axis] = side * extent[axis]
+            points[:, 1 - axis] = along
+            if axis == 0:
+                values = depth[pick, -1 if side > 0 else 0]
+            else:
+                values = depth[0 if side > 0 else -1, pick]
+            lines.append((axis, side, points, values.astype(np.float64)))
+    return lines
+
+
+def zoomed(camera: Camera, zoom: float) -> Camera:
+    """The camera with its zoom multiplied."""
+    return replace(camera, zoom=camera.zoom * zoom) if zoom != 1.0 else camera
