@@ -1,1 +1,1 @@
-"""Estimates, loads, refines and saves depth maps: float32 (H, W) in [0, 1], 1 = nearest, linear in inverse depth."""
+"""Depth maps, estimated, loaded, refined, saved: float32 (H, W) in [0, 1], 1 = nearest, linear in 1/distance."""
