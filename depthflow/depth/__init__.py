@@ -1,1 +1,1 @@
-"""Depth maps, estimated, loaded, refined, saved: float32 (H, W) in [0, 1], 1 = nearest, linear in 1/distance."""
+"""Depth maps, estimated, loaded, refined, saved: float32 (H, W) in [0, 1], 1 = nearest, linear in disparity."""

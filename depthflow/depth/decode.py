@@ -1,4 +1,4 @@
-"""Decodes the bytes of a depth file into numbers as they stand there; what they mean is decided in files.py."""
+"""Decodes a depth file into numbers as they stand there; what they mean is decided in files.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def decode(path: Path) -> NDArray[Any]:
     """The file's numbers, (H, W), in their own type; the kind of file is told by its content, not its name.
 
     Raises:
-        DepthError: missing, empty, truncated, no picture, too large, or coloured; one line with the file's name.
+        DepthError: missing, empty, cut short, no picture, too large, or coloured; names the file.
     """
     try:
         size = path.stat().st_size
@@ -64,6 +64,11 @@ class _BadFileError(Exception):
     def __init__(self, text: str, hint: str = _KINDS) -> None:
         super().__init__(text)
         self.hint = hint
+
+
+def _damaged(why: object) -> _BadFileError:
+    text = " ".join(str(why).split()) or type(why).__name__
+    return _BadFileError(f"damaged or cut short ({text})", "save or copy it again")
 
 
 def _check_size(width: int, height: int) -> None:
@@ -126,10 +131,7 @@ def _picture(raw: bytes) -> NDArray[Any]:
         raise _BadFileError("the depth map claims far too many pixels") from None
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError) as error:
         # Pillow's decoders raise all of these for damaged files.
-        text = str(error) or type(error).__name__
-        raise _BadFileError(
-            f"the depth map is damaged or cut short ({text})", "save or copy it again"
-        ) from None
+        raise _damaged(error) from None
 
 
 def _opencv(raw: bytes) -> NDArray[Any] | None:
@@ -154,23 +156,15 @@ def _exr(path: Path, raw: bytes) -> NDArray[Any]:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
-        with _quiet_stderr(), OpenEXR.File(name, separate_channels=True) as exr:
+        with OpenEXR.File(name, separate_channels=True) as exr:
             channels = {key: np.array(value.pixels) for key, value in exr.channels().items()}
     except Exception as error:
         # The binding raises RuntimeError, ValueError and its own types alike.
-        text = str(error).replace(name, path.name) or type(error).__name__
-        raise _BadFileError(
-            f"the EXR file is damaged or cut short ({text})", "save or copy it again"
-        ) from None
+        raise _damaged(str(error).replace(name, path.name)) from None
     finally:
         with contextlib.suppress(OSError):
             Path(name).unlink()
     return _exr_depth(channels)
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Any:
-    yield
 
 
 def _exr_depth(channels: dict[str, NDArray[Any]]) -> NDArray[Any]:
@@ -190,9 +184,7 @@ def _npy(raw: bytes) -> NDArray[Any]:
     file = io.BytesIO(raw)
     try:
         version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
         if dtype.hasobject or dtype.kind not in "uif":
             raise _BadFileError(f"an array of {dtype} is no depth map", "save it as float32 or uint16")
@@ -201,7 +193,7 @@ def _npy(raw: bytes) -> NDArray[Any]:
         file.seek(0)
         values: NDArray[Any] = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, OSError, SyntaxError) as error:
-        raise _BadFileError(f"the NPY file is damaged or cut short ({error})", "save it again") from None
+        raise _damaged(error) from None
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]
     if values.ndim == 3 and values.shape[2] == 1:

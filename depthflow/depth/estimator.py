@@ -1,4 +1,4 @@
-"""Runs a depth network over a photo and keeps its session warm; knows nothing of files, caches or refinement."""
+"""Runs a depth network over a photo and keeps its session warm; knows nothing of caches or refinement."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class DepthResult:
 class Estimator:
     """One network on one provider, loaded at the first estimate and then kept.
 
-    Thread-safe: loading happens once, ONNX Runtime runs a session from many threads. When a GPU provider fails,
-    while loading or at a run, the next one takes over for good and the results carry one note.
+    Thread-safe: loading happens once, ONNX Runtime runs a session from many threads. When a GPU provider
+    fails, while loading or at a run, the next one takes over for good and the results carry one note.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Estimator:
 
         Args:
             pixels: (H, W, 3) uint8, sRGB, row 0 on top; any shape from 1x1.
-            size: pixels of the side that the model's rule names; larger is sharper and slower. None: its default.
+            size: pixels of the side that the model's rule names, larger is sharper; None: its default.
             flip: average with the estimate of the mirrored photo; twice the time, a little steadier.
 
         Raises:
@@ -210,9 +210,7 @@ def _settled(info: ModelInfo, session: providers.Session) -> InputRule:
     layout = rule.get("layout", info.input.layout)
     channels, fixed = (shape[1], shape[2:4]) if layout == "NCHW" else (shape[3], shape[1:3])
     if isinstance(channels, int) and channels != 3:
-        raise DepthError(
-            f"model {info.name!r} takes {channels} channels, not 3", "use a network for RGB photos"
-        )
+        raise DepthError(f"model {info.name!r} takes {channels} channels, not 3", "use a network for RGB photos")
     if all(isinstance(side, int) and side > 0 for side in fixed):
         # Whatever the registry says: a network of fixed size takes no other.
         rule |= {"resize": "stretch", "fixed": tuple(fixed)}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,14 @@ _ASPECT = 0.02
 """Depth maps may be this much wider or narrower than the photo: networks round to their multiples."""
 
 
-def load_depth(
-    path: str | Path, *, photo_size: tuple[int, int] | None, invert: bool = False, fit: bool = False
-) -> F32:
+def load_depth(path: str | Path, *, photo_size: tuple[int, int] | None, invert: bool = False, fit: bool = False) -> F32:
     """Read a depth map that the user supplies.
 
-    Integers (8, 16 or 32 bits) are divided by the largest number of their type, so that the range the user drew
-    is kept: 16-bit values of 0 to 30000 give a depth of 0 to 0.46. Floats within [0, 1] are taken as they are.
-    Other floats are stretched between their 0.5th and 99.5th percentile; if they are distances (invert, and all
-    positive) 1/value is stretched, because a depth map is linear in inverse depth. Undefined pixels (NaN,
-    infinity) take the value of the nearest defined one.
+    Integers (8, 16 or 32 bits) are divided by the largest number of their type, so that the range the user
+    drew is kept: 16-bit values of 0 to 30000 give a depth of 0 to 0.46. Floats within [0, 1] are taken as
+    they are. Other floats are stretched between their 0.5th and 99.5th percentile; if they are distances
+    (invert, and all positive) 1/value is stretched, because a depth map is linear in inverse depth.
+    Undefined pixels (NaN, infinity) take the value of the nearest defined one.
 
     Args:
         path: PNG, TIFF, EXR, NPY, PFM, or any other grey picture.
@@ -66,7 +63,7 @@ def _check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> N
     turned = (size[1] * photo[1]) / (size[0] * photo[0])
     looks = "it looks turned by a quarter; " if 1 / (1 + slack) <= turned <= 1 + slack else ""
     raise DepthError(
-        f"{path}: the depth map is {size[0]}x{size[1]}, which is not the shape of the photo, {photo[0]}x{photo[1]}",
+        f"{path}: the depth map is {size[0]}x{size[1]}, not the shape of the photo, {photo[0]}x{photo[1]}",
         f"{looks}make it from the same picture, uncropped",
     )
 
@@ -75,9 +72,7 @@ def _from_floats(path: Path, values: NDArray[np.float64], invert: bool) -> F32:
     finite = np.isfinite(values)
     share = float(finite.mean())
     if share < 0.5:
-        raise DepthError(
-            f"{path}: {1 - share:.0%} of the depth map is NaN or infinite", "fill the holes first"
-        )
+        raise DepthError(f"{path}: {1 - share:.0%} of the depth map is NaN or infinite", "fill the holes first")
     if share < 1.0:
         values = fill_nearest(values, finite)
     low, high = float(values.min()), float(values.max())
@@ -101,7 +96,8 @@ def fill_nearest(values: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArra
     # Every good pixel has a label of its own: the table turns labels back into values.
     table = np.zeros(int(labels.max()) + 1, np.float64)
     table[labels[good]] = values[good]
-    return table[labels]
+    filled: NDArray[np.float64] = table[labels]
+    return filled
 
 
 def sidecar(photo: str | Path) -> Path | None:
@@ -130,9 +126,9 @@ def save_depth(
 
     Args:
         depth: (H, W) float32 in [0, 1], 1 = nearest; written white = near.
-        path: .png, .tiff or .tif (8 or 16 bits; TIFF also 32 = float), .exr (16 = half or 32), .npy (float32).
+        path: .png, .tiff or .tif (8 or 16 bits; TIFF also 32 = float), .exr (16 = half, or 32), .npy (float).
         bits: per sample; None: 16 for PNG and TIFF, 32 for EXR and NPY.
-        colormap: one of COLORMAPS: an 8-bit colour picture (PNG or TIFF) for people; it cannot be read back.
+        colormap: one of COLORMAPS: an 8-bit colour picture (PNG or TIFF) for people; it is not read back.
         overwrite: replace a file that is there.
 
     Raises:
@@ -153,9 +149,7 @@ def save_depth(
     if colormap is not None and bits not in (None, 8):
         raise UsageError(f"a colour map has 8 bits, not {bits}", "leave out --bits")
     if bits is not None and bits not in allowed[kind]:
-        raise UsageError(
-            f"{kind} has no {bits} bits", f"allowed: {', '.join(map(str, sorted(allowed[kind])))}"
-        )
+        raise UsageError(f"{kind} has no {bits} bits", f"allowed: {', '.join(map(str, sorted(allowed[kind])))}")
     bits = 8 if colormap is not None else bits or allowed[kind][0]
     # Encode first: no temporary file appears for a request that fails.
     depth = np.clip(np.nan_to_num(np.asarray(depth, np.float32)), 0.0, 1.0)
@@ -178,7 +172,7 @@ def colour(depth: F32, name: str) -> NDArray[np.uint8]:
         raise UnknownNameError("colour map", name, COLORMAPS)
     grey = np.asarray(np.rint(depth * 255), np.uint8)
     if name == "gray":
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.stack([grey] * 3, axis=2)
     bgr = cv2.applyColorMap(grey, int(getattr(cv2, f"COLORMAP_{name.upper()}")))
     return np.ascontiguousarray(np.asarray(bgr, np.uint8)[:, :, ::-1])
 
@@ -186,23 +180,18 @@ def colour(depth: F32, name: str) -> NDArray[np.uint8]:
 def _samples(depth: F32, bits: int) -> NDArray[Any]:
     if bits == 32:
         return depth
-    return np.rint(depth * np.float32(2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    whole: NDArray[Any] = np.rint(depth * np.float32(2**bits - 1)).astype(f"u{bits // 8}")
+    return whole
 
 
 def _write(path: Path, kind: str, samples: NDArray[Any], bits: int) -> None:
     temp: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{kind}", dir=path.parent)
-        os.close(handle)
-        temp = Path(name)
+        temp = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{kind}")
         if kind == ".exr":
             _write_exr(temp, samples, bits)
         else:
             temp.write_bytes(_encode(samples, kind))
-        # mkstemp makes files private; a result is as readable as any other file of the user.
-        umask = os.umask(0)
-        os.umask(umask)
-        temp.chmod(0o666 & ~umask)
         temp.replace(path)
     except OSError as error:
         reason = error.strerror or error

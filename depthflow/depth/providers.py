@@ -1,4 +1,4 @@
-"""Which ONNX Runtime providers there are, in what order they are tried, and how a session is made; no depth."""
+"""Which ONNX Runtime providers there are, in what order they are tried, how a session is made; no depth."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def candidates(provider: str, there: list[str] | None = None) -> list[str]:
     if provider not in there:
         raise RuntimeMissingError(
             f"provider {provider!r} is not in the installed ONNX Runtime; available: {', '.join(there)}",
-            f"for it: {_INSTALL[provider]} (uninstall the other onnxruntime package first), or use --provider auto",
+            f"for it: {_INSTALL[provider]} (first uninstall the other onnxruntime), or use --provider auto",
         )
     return list(dict.fromkeys((provider, "cpu")))
 

@@ -240,9 +240,7 @@ def find_model(name_or_path: str, models: dict[str, ModelInfo] | None = None) ->
     if name_or_path.lower().endswith(".onnx"):
         file = Path(name_or_path).expanduser().resolve()
         if not file.is_file():
-            raise DepthError(
-                f"{name_or_path}: no such model file", "check the path, or see: depthflow models list"
-            )
+            raise DepthError(f"{name_or_path}: no such model file", "check the path, or see: depthflow models list")
         for info in models.values():
             # The same file as a registered one: then its rules are known.
             if info.available() and info.path().resolve() == file:

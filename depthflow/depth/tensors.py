@@ -20,9 +20,9 @@ LOW, HIGH = 0.5, 99.5
 def input_size(width: int, height: int, rule: InputRule, size: int | None = None) -> tuple[int, int]:
     """(width, height) of the tensor for a photo of width x height pixels.
 
-    `side` is scaled to `size`; then the whole is enlarged until no side is below min_size, as far as max_size
-    lets it; what still is out of bounds (a panorama of 1:30) is bounded on its own, at the cost of its aspect.
-    Last, each side is rounded to the nearest multiple.
+    `side` is scaled to `size`; then the whole is enlarged until no side is below min_size, as far as
+    max_size lets it; what still is out of bounds (a panorama of 1:30) is bounded on its own, at the cost of
+    its aspect. Last, each side is rounded to the nearest multiple.
 
     Args:
         size: overrides the rule's size.
@@ -136,9 +136,7 @@ def normalise(disparity: F32, low: float = LOW, high: float = HIGH) -> F32:
     finite = np.isfinite(disparity)
     share = float(finite.mean())
     if share < 0.5:
-        raise DepthError(
-            f"{1 - share:.0%} of the depth values are not finite", "try --provider cpu, or another model"
-        )
+        raise DepthError(f"{1 - share:.0%} of the depth values are not finite", "try --provider cpu, or another model")
     values = disparity[finite]
     if share < 1.0:
         disparity = np.where(finite, disparity, np.median(values)).astype(np.float32)

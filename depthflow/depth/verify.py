@@ -75,9 +75,7 @@ def checked_file(info: ModelInfo) -> Path:
     if path.stat().st_size == 0:
         raise DepthError(f"{path}: the file of model {info.name!r} is empty", info.pull_hint)
     if info.sha256 and file_sha256(path) != info.sha256:
-        hint = (
-            info.pull_hint if info.source == "huggingface" else "reinstall, or correct sha256 in the registry"
-        )
+        hint = info.pull_hint if info.source == "huggingface" else "reinstall, or correct sha256 in the registry"
         raise DepthError(f"{path}: SHA-256 differs from the registry: damaged, or another version", hint)
     return path
 
