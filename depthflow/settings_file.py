@@ -1,0 +1,175 @@
+"""Reads one TOML settings file and edits it as text, so that comments stay. It knows no setting by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from depthflow.errors import OutputError, UsageError
+
+_HEADER = re.compile(r"\s*\[")
+_AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def read_table(file: Path) -> dict[str, Any]:
+    """The file's content; empty if there is no such file.
+
+    Raises:
+        UsageError: it cannot be read or is not TOML; the message is one line, `file:line: ...`.
+    """
+    return _parsed(_read(file), file)
+
+
+def with_key(file: Path, key: str, value: Any) -> str:
+    """The file's text with `section.name` set to a value."""
+    text = _read(file)
+    section, _, name = key.partition(".")
+    table = _parsed(text, file)
+    old = table.get(section, {})
+    wanted = {**table, section: {**(old if isinstance(old, dict) else {}), name: value}}
+    return _checked(_set_line(text, section, name, tomli_w.dumps({name: value}).strip()), wanted)
+
+
+def without_key(file: Path, key: str) -> str:
+    """The file's text without `section.name`, or without a whole section if there is no dot."""
+    text = _read(file)
+    section, dot, name = key.partition(".")
+    wanted = _parsed(text, file)
+    lines = text.splitlines(keepends=True)
+    if dot:
+        wanted[section] = {k: v for k, v in wanted[section].items() if k != name}
+        _, line = _find(lines, section, name)
+    else:
+        del wanted[section]
+        _, line = _find(lines, "", section)
+    edited = "".join(lines[:line] + lines[line + 1 :]) if line is not None else text
+    return _checked(edited, wanted)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write at once or not at all; a link stays a link and the file keeps its mode.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    # Dotfiles are often links into a repository; os.replace would put a plain file in the link's place.
+    target = file.resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"{file}: cannot be written: {error.strerror or error}",
+            "make it writable, or name another folder in DEPTHFLOW_CONFIG_DIR",
+        ) from None
+
+
+def _read(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
+    try:
+        # Editors on Windows put a byte order mark in front, which TOML does not allow.
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file}:{line}: not UTF-8 text", "save the file as UTF-8") from None
+    return text.replace("\r\n", "\n")
+
+
+def _parsed(text: str, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what = str(error).splitlines()[0]
+        where = _AT_LINE.search(what)
+        # Without a line number the text ended too early.
+        line = where[1] if where and where[1] else max(1, len(text.splitlines()))
+        what = _AT_LINE.sub("", what)
+        raise UsageError(
+            f"{file}:{line}: not valid TOML: {what[:1].lower()}{what[1:]}",
+            'a line reads key = value, under a [section]; text stands in "quotes"',
+        ) from None
+
+
+def _checked(edited: str, wanted: dict[str, Any]) -> str:
+    """The edited text if it says what is wanted; else that, written anew (comments are lost then)."""
+    try:
+        table = tomllib.loads(edited)
+    except tomllib.TOMLDecodeError:
+        table = None
+    return edited if table is not None and _solid(table) == _solid(wanted) else tomli_w.dumps(_solid(wanted))
+
+
+def _solid(table: dict[str, Any]) -> dict[str, Any]:
+    """Without empty sections: they say nothing."""
+    return {key: value for key, value in table.items() if value != {}}
+
+
+def _set_line(text: str, section: str, name: str, assignment: str) -> str:
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    end, line = _find(lines, section, name)
+    if line is not None:
+        lines[line] = assignment + _comment(lines[line]) + "\n"
+    elif end is not None:
+        lines.insert(end, assignment + "\n")
+    else:
+        lines += ["\n"] if lines else []
+        lines += [f"[{section}]\n", assignment + "\n"]
+    return "".join(lines)
+
+
+def _find(lines: list[str], section: str, name: str) -> tuple[int | None, int | None]:
+    """(line after the last one of the section that says something, line that sets the name).
+
+    The section "" is what stands before the first header. A guess by the look of the lines: a multi-line
+    string can deceive it, so `_checked` compares what came out.
+    """
+    header = re.compile(rf"\s*\[\s*{re.escape(section)}\s*\]\s*(#.*)?$")
+    setting = re.compile(rf"\s*(?:{re.escape(name)}|\"{re.escape(name)}\")\s*=")
+    inside = section == ""
+    end: int | None = None
+    for number, line in enumerate(lines):
+        if _HEADER.match(line):
+            inside = bool(header.match(line)) if section else False
+            end = number + 1 if inside else end
+        elif inside:
+            if setting.match(line):
+                return number + 1, number
+            if line.strip() and not line.lstrip().startswith("#"):
+                end = number + 1
+    return end, None
+
+
+def _comment(line: str) -> str:
+    """The comment that ends a line `key = value  # why`, with the space before it."""
+    for match in re.finditer(r"\s*#", line):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            tomllib.loads(line[: match.start()])
+            return line[match.start() :].rstrip()
+    return ""
