@@ -71,7 +71,7 @@ class StageClock:
     def __init__(
         self, report: Report, stage: Stage, total: int | None = None, per_second: float = 10.0
     ) -> None:
-        self._report, self._stage, self._total = report, stage, total
+        self._report, self.stage, self._total = report, stage, total
         self._gap = 1.0 / per_second
         self._start = time.monotonic()
         self._last = -1.0
@@ -86,7 +86,7 @@ class StageClock:
         if done not in (0, self._total) and now - self._last < self._gap:
             return
         self._last = now
-        self._report(Progress(self._stage, done, self._total, now, note))
+        self._report(Progress(self.stage, done, self._total, now, note))
 
     def warn(self, note: str) -> None:
-        self._report(Progress(self._stage, 0, self._total, self.seconds, note, warning=True))
+        self._report(Progress(self.stage, 0, self._total, self.seconds, note, warning=True))

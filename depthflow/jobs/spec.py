@@ -22,6 +22,7 @@ from pydantic import (
 from depthflow.errors import UsageError
 from depthflow.jobs.problems import first_problem
 from depthflow.jobs.sizes import check_size
+from depthflow.scene.easing import easing
 from depthflow.scene.motion import Component
 
 VERSION = 1
@@ -82,6 +83,15 @@ class MotionSpec(Part):
     """Play the motion backwards."""
     easing: str | None = None
     """Curve of time over the clip (CSS names); None leaves it to the motion."""
+    pivot: Annotated[float, Field(ge=-10, le=10)] | None = None
+    """Depth that yaw and pitch turn about; None leaves it to the motion."""
+
+    @field_validator("easing")
+    @classmethod
+    def _easing_is_known(cls, value: str | None) -> str | None:
+        if value is not None:
+            easing(value)
+        return value
 
 
 class CameraSpec(Part):

@@ -161,7 +161,7 @@ def _choose_egl_display() -> str:
     for device, name in _egl_devices(egl, wanted):
         display = _platform_display(egl, device)
         if display:
-            egl.eglGetDisplay = lambda *_: ctypes.c_void_p(display)
+            egl.eglGetDisplay = lambda *_, chosen=display: ctypes.c_void_p(chosen)
             return name
     if wanted:
         raise GLError(f"DEPTHFLOW_GL_DEVICE={wanted}: no such EGL device")

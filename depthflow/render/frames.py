@@ -59,6 +59,7 @@ class FrameRenderer:
         self._gl: GLContext = context(gl_backend)
         self._photo, self._depth = photo, np.ascontiguousarray(depth, np.float32)
         self.size = size
+        self._hide_edges = edge == "zoom"
         self._edge: Literal["mirror", "clamp"] = "clamp" if edge == "clamp" else "mirror"
         self.extent = photo_extent((photo.shape[1], photo.shape[0]))
         self._canvas_size = tuple(round(side * supersample) for side in size)
@@ -90,6 +91,13 @@ class FrameRenderer:
         return 2 * self.frame[0] / self._inner[0]
 
     # -- drawing ------------------------------------------------------------------------------------------
+
+    def framed(self, cameras: Sequence[Camera]) -> list[Camera]:
+        """The cameras of a clip, zoomed in alike as far as hides the photo's border (with edge="zoom")."""
+        if not self._hide_edges:
+            return list(cameras)
+        zoom = framing.hide_edges(framing.sample(cameras), self._depth, self.extent, self.frame)
+        return [framing.zoomed(camera, zoom) for camera in cameras]
 
     def prepare(self, cameras: Sequence[Camera]) -> None:
         """Make mesh and texture fine enough for these cameras; what is fine enough already stays.

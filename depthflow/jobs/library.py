@@ -1,0 +1,174 @@
+"""The library of motions and presets: finds them by name, reads them, and puts them into a JobSpec.
+
+A motion moves the camera. A preset is a named fragment of a JobSpec: motion, camera, layers, render, output. The
+user's own files win over those that ship with the program.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from depthflow import paths
+from depthflow.errors import UnknownNameError, UsageError
+from depthflow.jobs.problems import first_problem
+from depthflow.jobs.spec import JobSpec, MotionSpec
+from depthflow.scene.motion import Motion
+
+Kind = Literal["motions", "presets"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_MAX_BYTES = 1 << 20
+_PARTS = ("depth", "motion", "camera", "layers", "render", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A fragment of a JobSpec.
+
+    Attributes:
+        name: as it was asked for.
+        description: one line for people.
+        parts: depth, motion, camera, layers, render as in a JobSpec, and `output` for the first output.
+        path: where it was read.
+    """
+
+    name: str
+    description: str
+    parts: dict[str, dict[str, Any]]
+    path: Path
+
+
+class _MotionFile(BaseModel):
+    """A motion in the shape that `first_problem` can describe."""
+
+    model_config = ConfigDict(extra="forbid")
+    motion: Motion
+
+
+def folders(kind: Kind) -> tuple[Path, Path]:
+    """Where they are looked for: the user's folder, then the program's."""
+    return paths.config_dir() / kind, paths.data("config", kind)
+
+
+def names(kind: Kind) -> dict[str, Path]:
+    """Every name there is and its file, sorted; the user's file hides the program's of the same name."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders(kind)):
+        found.update({file.stem: file for file in folder.glob("*.toml") if _NAME.fullmatch(file.stem)})
+    return dict(sorted(found.items()))
+
+
+def find(kind: Kind, name: str) -> Path:
+    """The file of a name, or the file itself when `name` is a path.
+
+    Raises:
+        UnknownNameError: nothing has that name; it carries the nearest one.
+    """
+    if name.endswith(".toml") or "/" in name or "\\" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UsageError(f"{name}: there is no such {kind[:-1]} file")
+        return path
+    known = names(kind)
+    if name not in known:
+        raise UnknownNameError(kind[:-1], name, known)
+    return known[name]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"{path}: larger than {_MAX_BYTES} bytes, which no motion or preset is")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def load_motion(name: str) -> Motion:
+    """A motion by name or path.
+
+    Raises:
+        UsageError: not there, or its file has unknown keys or values that are not allowed.
+    """
+    path = find("motions", name)
+    try:
+        return TypeAdapter(Motion).validate_python(_read(path))
+    except ValidationError as error:
+        raise UsageError(*first_problem(error, _MotionFile, str(path), prefix=("motion",))) from None
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by name or path; its values are checked against the JobSpec.
+
+    Raises:
+        UsageError: as in `load_motion`.
+    """
+    path = find("presets", name)
+    data = _read(path)
+    description = data.pop("description", "")
+    for key, value in data.items():
+        if key not in _PARTS:
+            raise UsageError(
+                f"{path}: {key}: a preset has no such part", f"known here: description, {', '.join(_PARTS)}"
+            )
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: {key}: a table with keys is expected (got {value!r})")
+    if not isinstance(description, str):
+        raise UsageError(f"{path}: description: text is expected (got {description!r})")
+    preset = Preset(name, description, data, path)
+    JobSpec.parse(apply_preset({"photo": "-"}, preset), source=str(path))
+    return preset
+
+
+def apply_preset(job: dict[str, Any], preset: Preset) -> dict[str, Any]:
+    """Job data (see `JobSpec.to_dict`) with the preset's values on top."""
+    merged = {**job, "preset": preset.name}
+    for part, values in preset.parts.items():
+        if part == "output":
+            outputs = list(job.get("outputs", ({},)))
+            merged["outputs"] = [{**outputs[0], **values}, *outputs[1:]]
+        else:
+            merged[part] = {**job.get(part, {}), **values}
+    return merged
+
+
+def resolve(spec: JobSpec) -> JobSpec:
+    """The spec with its motion written out, so that it means the same on any machine and its digest covers it."""
+    motion = motion_of(spec)
+    asked = spec.motion
+    written = asked.model_copy(
+        update={
+            "components": motion.components,
+            "loop": motion.loop,
+            "easing": motion.easing,
+            "pivot": motion.pivot,
+        }
+    )
+    camera = spec.camera
+    if camera.relief is None:
+        camera = camera.model_copy(update={"relief": motion.relief})
+    return spec.model_copy(update={"motion": written, "camera": camera})
+
+
+def motion_of(spec: JobSpec) -> Motion:
+    """The motion that a spec asks for."""
+    asked: MotionSpec = spec.motion
+    base = load_motion(asked.name) if asked.components is None else Motion(components=asked.components)
+    return Motion(
+        components=base.components,
+        loop=base.loop if asked.loop is None else asked.loop,
+        easing=base.easing if asked.easing is None else asked.easing,
+        description=base.description,
+        relief=base.relief,
+        pivot=base.pivot if asked.pivot is None else asked.pivot,
+    )

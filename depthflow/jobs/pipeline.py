@@ -1,0 +1,316 @@
+"""Makes what a JobSpec describes: photo -> depth -> frames -> file. Nothing else in the program renders.
+
+Data flows one way, and each stage is a function here. Whoever calls gets Progress events and may cancel between
+two frames; then nothing half-written is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.errors import UsageError
+from depthflow.images import Limits, Photo, load_photo
+from depthflow.jobs.library import motion_of, resolve
+from depthflow.jobs.sizes import frame_size
+from depthflow.jobs.spec import DepthSpec, JobSpec, OutputSpec
+from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
+from depthflow.scene import framing
+from depthflow.scene.camera import Camera
+from depthflow.scene.motion import Timing, poses
+
+if TYPE_CHECKING:
+    from depthflow.video.encoders import EncoderChoice
+    from depthflow.video.formats import FormatInfo
+
+GRID = 1024
+"""Longest side of the depth map that the mesh is made of, pixels."""
+
+CACHE_BYTES = 512 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One finished file, as read back from it."""
+
+    path: Path
+    format: str
+    frames: int
+    width: int
+    height: int
+    fps: float
+    bytes: int
+    encoder: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job made.
+
+    Attributes:
+        spec: the job, its motion written out.
+        outputs: one entry per output, in order.
+        timings: seconds per stage.
+        notes: what was not as asked for; lines for people.
+    """
+
+    spec: JobSpec
+    outputs: tuple[Made, ...]
+    timings: dict[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One output, checked before any work is done."""
+
+    spec: OutputSpec
+    path: Path
+    format: FormatInfo
+    encoder: EncoderChoice
+
+
+@dataclass
+class _Run:
+    """What the stages of one job share: whom to tell, and when to stop."""
+
+    report: Report
+    cancel: CancelToken
+    timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, clock: StageClock) -> Iterator[StageClock]:
+        self.cancel.check()
+        yield clock
+        self.timings[clock.stage] = self.timings.get(clock.stage, 0.0) + clock.seconds
+
+    def warn(self, clock: StageClock, *notes: str) -> None:
+        for note in notes:
+            if note not in self.notes:
+                self.notes.append(note)
+                clock.warn(note)
+
+
+def make(
+    spec: JobSpec,
+    *,
+    report: Report = silent,
+    cancel: CancelToken | None = None,
+    limits: Limits | None = None,
+    cache_bytes: int = CACHE_BYTES,
+    stdin: BinaryIO | None = None,
+) -> Result:
+    """Make every output of a job.
+
+    Args:
+        report: called with Progress events, from this thread.
+        cancel: looked at between frames.
+        limits: how large a photo may be.
+        cache_bytes: what the cache of depth maps may hold; 0 leaves it alone.
+        stdin: where a photo named "-" is read from; the process's standard input if None.
+
+    Raises:
+        UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`. No output is left half-written.
+    """
+    run = _Run(report, cancel or CancelToken())
+    started = time.monotonic()
+    spec = resolve(spec)
+    plans = [_plan(spec, output) for output in spec.outputs]
+    with run.stage(StageClock(report, "load", 1)) as clock:
+        photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
+        run.warn(clock, *photo.notes)
+        clock.update(1)
+    with run.stage(StageClock(report, "depth", 1)) as clock:
+        depth = depth_of(photo, spec.depth, run=run, clock=clock, cache_bytes=cache_bytes)
+        clock.update(1)
+    made = tuple(_render(spec, plan, photo, depth, run) for plan in plans)
+    report(Progress("done", len(made), len(made), time.monotonic() - started))
+    return Result(spec, made, run.timings, tuple(run.notes))
+
+
+# -- before any work -------------------------------------------------------------------------------------------
+
+
+def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
+    """Everything about an output that can be wrong without looking at the photo."""
+    from depthflow.video.encoders import choose_encoder
+    from depthflow.video.formats import format_for
+
+    info = format_for(output.path, output.format)
+    path = output_path(spec.photo, output, info)
+    if not output.overwrite and path.exists():
+        raise UsageError(f"{path}: is already there", "--overwrite replaces it, -o names another file")
+    if _same_file(path, spec.photo):
+        raise UsageError(f"{path}: is the photo itself", "name another output with -o")
+    return _Plan(output, path, info, choose_encoder(info, output.encoder))
+
+
+def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
+    """Where an output goes: as named, or beside the photo with the format's suffix."""
+    if output.path is not None:
+        return Path(output.path).expanduser()
+    suffix = info.suffixes[0]
+    if photo == "-" or "://" in photo:
+        from depthflow.images import name_of
+
+        return Path(f"{name_of(photo)}{suffix}")
+    source = Path(photo).expanduser()
+    path = source.with_suffix(suffix)
+    return path if path != source else source.with_name(f"{source.stem}-parallax{suffix}")
+
+
+def _same_file(path: Path, photo: str) -> bool:
+    try:
+        return path.samefile(photo)
+    except OSError:
+        return False
+
+
+# -- depth -----------------------------------------------------------------------------------------------------
+
+
+def depth_of(
+    photo: Photo, spec: DepthSpec, *, run: _Run, clock: StageClock, cache_bytes: int = CACHE_BYTES
+) -> NDArray[np.float32]:
+    """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
+    from depthflow.depth.files import load_depth, sidecar
+    from depthflow.depth.refine import refine
+
+    width, height = photo.size
+    scale = min(1.0, GRID / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    file = spec.file or (sidecar(photo.source) if _is_local(photo.source) else None)
+    if file is not None:
+        if spec.file is None:
+            run.warn(clock, f"depth from {file}")
+        depth = load_depth(file, photo_size=photo.size, invert=spec.invert)
+        return _shrink(depth, size)
+    rough = _estimate(photo, spec, run, clock, cache_bytes)
+    run.cancel.check()
+    return refine(1.0 - rough if spec.invert else rough, photo.pixels, size)
+
+
+def _is_local(source: str) -> bool:
+    return source != "-" and "://" not in source
+
+
+def _estimate(photo: Photo, spec: DepthSpec, run: _Run, clock: StageClock, cache_bytes: int) -> NDArray[np.float32]:
+    from depthflow.depth.cache import DepthCache, depth_key
+    from depthflow.depth.registry import find_model
+
+    info = find_model(spec.model)
+    cache = DepthCache(max_bytes=cache_bytes) if cache_bytes else None
+    key = depth_key(photo.digest(), info)
+    if cache is not None and (found := cache.get(key)) is not None:
+        clock.update(0, "from the cache")
+        return found
+    from depthflow.depth.estimator import estimate
+
+    result = estimate(photo.pixels, model=spec.model, provider=spec.provider)
+    run.warn(clock, *result.notes)
+    if cache is not None:
+        cache.put(key, result.depth)
+    return result.depth
+
+
+def _shrink(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A depth map averaged down to `size` (width, height) where it is larger."""
+    import cv2
+
+    if depth.shape[1] <= size[0] and depth.shape[0] <= size[1]:
+        return depth
+    return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+# -- frames ----------------------------------------------------------------------------------------------------
+
+
+def cameras_of(spec: JobSpec, output: OutputSpec) -> list[Camera]:
+    """The camera of every frame of an output, without the zoom that hides the photo's border."""
+    motion = motion_of(spec)
+    timing = Timing(
+        frames=output.frames // output.loops, loops=output.loops, phase=spec.motion.phase, reverse=spec.motion.reverse
+    )
+    return list(poses(motion, rest_camera(spec), timing, strength=spec.motion.strength, seed=spec.seed))
+
+
+def rest_camera(spec: JobSpec) -> Camera:
+    """The camera before any motion."""
+    camera = spec.camera
+    relief = camera.relief if camera.relief is not None else motion_of(spec).relief
+    return Camera(
+        relief=relief, focus=camera.focus, zoom=camera.zoom, fov=camera.fov, isometric=camera.isometric
+    )
+
+
+def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> Made:
+    from depthflow.render.frames import FrameRenderer
+    from depthflow.video.encode import VideoWriter
+    from depthflow.video.formats import even_size
+
+    started = time.monotonic()
+    output = plan.spec
+    size, note = even_size(*frame_size(output.size, photo.size, output.fit), plan.format)
+    with run.stage(StageClock(run.report, "prepare", 1)) as clock:
+        if note:
+            run.warn(clock, note)
+        if plan.encoder.note:
+            run.warn(clock, plan.encoder.note)
+        cameras = cameras_of(spec, output)
+        renderer = FrameRenderer(
+            photo.pixels,
+            depth,
+            size=size,
+            fit=output.fit,
+            edge=spec.render.edge,
+            supersample=spec.render.supersample,
+            gl_backend=spec.render.gl_backend,
+        )
+        cameras = renderer.framed(cameras)
+        renderer.prepare(cameras)
+        clock.update(1)
+    with renderer, run.stage(StageClock(run.report, "render", len(cameras))) as clock:
+        writer = VideoWriter(
+            plan.path,
+            width=size[0],
+            height=size[1],
+            fps=output.fps,
+            format=plan.format,
+            encoder=plan.encoder,
+            quality=output.quality,
+            crf=output.crf,
+            preset=output.encoder_preset,
+            pixel_format="rgba",
+            audio=Path(spec.audio) if spec.audio else None,
+            metadata={"comment": f"DepthFlow {spec.canonical()}"},
+            overwrite=output.overwrite,
+            frames=len(cameras),
+        )
+        with writer:
+            for done, frame in enumerate(renderer.raw_frames(cameras), start=1):
+                run.cancel.check()
+                writer.write(frame)
+                clock.update(done)
+            with run.stage(StageClock(run.report, "publish", 1)) as publishing:
+                facts = writer.close()
+                publishing.update(1)
+    return Made(
+        path=plan.path,
+        format=plan.format.name,
+        frames=facts.frames,
+        width=facts.width,
+        height=facts.height,
+        fps=output.fps,
+        bytes=facts.bytes,
+        encoder=plan.encoder.name,
+        seconds=time.monotonic() - started,
+    )
