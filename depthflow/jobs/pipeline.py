@@ -7,9 +7,10 @@ two frames; then nothing half-written is left.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,7 +23,6 @@ from depthflow.jobs.library import motion_of, resolve
 from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import DepthSpec, JobSpec, OutputSpec
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
-from depthflow.scene import framing
 from depthflow.scene.camera import Camera
 from depthflow.scene.motion import Timing, poses
 
@@ -130,7 +130,7 @@ def make(
         run.warn(clock, *photo.notes)
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
-        depth = depth_of(photo, spec.depth, run=run, clock=clock, cache_bytes=cache_bytes)
+        depth = depth_of(photo, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)
         clock.update(1)
     made = tuple(_render(spec, plan, photo, depth, run) for plan in plans)
     report(Progress("done", len(made), len(made), time.monotonic() - started))
@@ -179,7 +179,11 @@ def _same_file(path: Path, photo: str) -> bool:
 
 
 def depth_of(
-    photo: Photo, spec: DepthSpec, *, run: _Run, clock: StageClock, cache_bytes: int = CACHE_BYTES
+    photo: Photo,
+    spec: DepthSpec,
+    *,
+    warn: Callable[[str], None] = lambda _: None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> NDArray[np.float32]:
     """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
     from depthflow.depth.files import load_depth, sidecar
@@ -191,11 +195,10 @@ def depth_of(
     file = spec.file or (sidecar(photo.source) if _is_local(photo.source) else None)
     if file is not None:
         if spec.file is None:
-            run.warn(clock, f"depth from {file}")
+            warn(f"depth from {file}, which lies beside the photo")
         depth = load_depth(file, photo_size=photo.size, invert=spec.invert)
         return _shrink(depth, size)
-    rough = _estimate(photo, spec, run, clock, cache_bytes)
-    run.cancel.check()
+    rough = _estimate(photo, spec, warn, cache_bytes)
     return refine(1.0 - rough if spec.invert else rough, photo.pixels, size)
 
 
@@ -203,7 +206,7 @@ def _is_local(source: str) -> bool:
     return source != "-" and "://" not in source
 
 
-def _estimate(photo: Photo, spec: DepthSpec, run: _Run, clock: StageClock, cache_bytes: int) -> NDArray[np.float32]:
+def _estimate(photo: Photo, spec: DepthSpec, warn: Callable[[str], None], cache_bytes: int) -> NDArray[np.float32]:
     from depthflow.depth.cache import DepthCache, depth_key
     from depthflow.depth.registry import find_model
 
@@ -211,12 +214,12 @@ def _estimate(photo: Photo, spec: DepthSpec, run: _Run, clock: StageClock, cache
     cache = DepthCache(max_bytes=cache_bytes) if cache_bytes else None
     key = depth_key(photo.digest(), info)
     if cache is not None and (found := cache.get(key)) is not None:
-        clock.update(0, "from the cache")
         return found
     from depthflow.depth.estimator import estimate
 
     result = estimate(photo.pixels, model=spec.model, provider=spec.provider)
-    run.warn(clock, *result.notes)
+    for note in result.notes:
+        warn(note)
     if cache is not None:
         cache.put(key, result.depth)
     return result.depth
@@ -247,9 +250,7 @@ def rest_camera(spec: JobSpec) -> Camera:
     """The camera before any motion."""
     camera = spec.camera
     relief = camera.relief if camera.relief is not None else motion_of(spec).relief
-    return Camera(
-        relief=relief, focus=camera.focus, zoom=camera.zoom, fov=camera.fov, isometric=camera.isometric
-    )
+    return Camera(relief=relief, focus=camera.focus, zoom=camera.zoom, fov=camera.fov, isometric=camera.isometric)
 
 
 def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> Made:

@@ -1,0 +1,275 @@
+"""The Python interface: `render` makes a file in one call, `Renderer` yields frames as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from depthflow.errors import DepthError
+from depthflow.images import Photo, load_photo, open_photo
+from depthflow.jobs import pipeline
+from depthflow.jobs.library import Preset, apply_preset, load_preset
+from depthflow.jobs.pipeline import Made, Result, make
+from depthflow.jobs.sizes import Fit, frame_size
+from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
+from depthflow.progress import CancelToken, Report, silent
+from depthflow.render.frames import Edge, FrameRenderer
+from depthflow.scene.camera import Camera
+from depthflow.settings import job_base, load_settings
+
+__all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "render"]
+
+Source = str | PathLike[str]
+Size = str | tuple[int, int]
+
+
+def _size_text(size: Size) -> str:
+    return size if isinstance(size, str) else f"{size[0]}x{size[1]}"
+
+
+def render(
+    photo: Source,
+    output: Source | None = None,
+    *,
+    preset: str | None = None,
+    motion: str | None = None,
+    strength: float | None = None,
+    relief: float | None = None,
+    focus: float | None = None,
+    zoom: float | None = None,
+    size: Size | None = None,
+    fit: Fit | None = None,
+    fps: float | None = None,
+    seconds: float | None = None,
+    loops: int | None = None,
+    format: str | None = None,  # noqa: A002 - the word that people know
+    quality: int | None = None,
+    crf: int | None = None,
+    encoder: str | None = None,
+    encoder_preset: str | None = None,
+    model: str | None = None,
+    depth: Source | None = None,
+    invert_depth: bool = False,
+    provider: Provider | None = None,
+    gl_backend: str | None = None,
+    seed: int | None = None,
+    overwrite: bool = True,
+    report: Report = silent,
+    cancel: CancelToken | None = None,
+) -> Result:
+    """Make one photo into a parallax video.
+
+    Whatever is None comes from the preset, then from the user's settings.
+
+    Args:
+        photo: path or http(s) URL.
+        output: path of the file; None puts it beside the photo.
+        preset, motion: a name of the library, or the path of a TOML file.
+        strength: scales the motion; 1 is as the motion is written.
+        relief: nearest inverse depth is 1 + relief times the farthest; 0 is flat.
+        focus: depth (0 far, 1 near) of the plane that stays still on screen.
+        zoom: magnification of the resting camera.
+        size: "1080p", "4k", "1920x1080" or (width, height) in pixels.
+        fit: crop, pad, fit or fill, when the photo has another aspect ratio.
+        fps: frames per second.
+        seconds: length of one pass of the motion.
+        loops: passes of the motion in the file.
+        format: such as "mp4"; None takes it from the output's suffix.
+        quality: 0 to 100. crf: the encoder's own scale instead.
+        encoder: "auto", "software" or a name. encoder_preset: its speed preset.
+        model: depth network by name or .onnx path. depth: a depth map's file instead.
+        provider: ONNX Runtime execution provider.
+        gl_backend: "auto", "egl", "osmesa" or "glfw".
+        overwrite: replace a file that is there.
+        report: called with Progress events.
+        cancel: stops the work between two frames.
+
+    Returns:
+        What was made: files with their facts, seconds per stage, notes.
+
+    Raises:
+        UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`; no half-written file is left.
+    """
+    spec = build_spec(
+        fspath(photo),
+        preset=preset,
+        seed=seed,
+        depth={"model": model, "file": _text(depth), "invert": invert_depth or None, "provider": provider},
+        motion={"name": motion, "strength": strength},
+        camera={"relief": relief, "focus": focus, "zoom": zoom},
+        render={"gl_backend": gl_backend},
+        output={
+            "path": _text(output),
+            "format": format,
+            "size": None if size is None else _size_text(size),
+            "fit": fit,
+            "fps": fps,
+            "duration": seconds,
+            "loops": loops,
+            "quality": quality,
+            "crf": crf,
+            "encoder": encoder,
+            "encoder_preset": encoder_preset,
+            "overwrite": overwrite,
+        },
+    )
+    return make(spec, report=report, cancel=cancel)
+
+
+def build_spec(photo: str, *, preset: str | None = None, seed: int | None = None, **parts: dict[str, Any]) -> JobSpec:
+    """A JobSpec from the settings, a preset on top, and what is given here (not None) on top of that.
+
+    Args:
+        parts: depth, motion, camera, layers, render, output, each a dict of that part's keys.
+    """
+    job: dict[str, Any] = {"photo": photo, **job_base(load_settings().settings)}
+    if preset is not None:
+        job = apply_preset(job, load_preset(preset))
+    given = {name: {k: v for k, v in values.items() if v is not None} for name, values in parts.items()}
+    named = job.get("preset")
+    job = apply_preset(job, Preset("", "", given, Path()))
+    job["preset"] = named
+    if seed is not None:
+        job["seed"] = seed
+    return JobSpec.parse(job, source="options")
+
+
+def _text(path: Source | None) -> str | None:
+    return None if path is None else fspath(path)
+
+
+def estimate_depth(
+    photo: Source | ArrayLike | Photo, *, model: str = "builtin", provider: Provider = "auto"
+) -> NDArray[np.float32]:
+    """Depth of a photo at working size, edges aligned with the picture's.
+
+    Args:
+        photo: path, URL, or (H, W, 3) uint8 sRGB.
+
+    Returns:
+        (h, w) float32 in [0, 1], 1 = nearest, linear in inverse depth; longest side at most 1024.
+    """
+    return pipeline.depth_of(_photo(photo), DepthSpec(model=model, provider=provider))
+
+
+def _photo(photo: Source | ArrayLike | Photo) -> Photo:
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, str | PathLike):
+        return load_photo(fspath(photo))
+    return open_photo(np.asarray(photo))
+
+
+class Renderer:
+    """Renders one photo into numpy frames; photo, depth, mesh and textures stay ready between calls.
+
+        with depthflow.Renderer("photo.jpg", size=(1280, 720)) as renderer:
+            for frame in renderer.frames(motion="orbital", fps=30, seconds=2):
+                ...                                   # (720, 1280, 3) uint8 sRGB, row 0 on top
+            still = renderer.render(Camera(x=0.1))
+
+    Args:
+        photo: path, URL, or (H, W, 3) uint8 sRGB.
+        depth: (h, w) array in [0, 1] with 1 = nearest, a depth map's file, or None to estimate it.
+        size: as in `render`; "photo" gives frames of the photo's own size.
+        fit, edge: what to do with another aspect ratio, and with the photo's border.
+        supersample: frames are drawn this many times larger and averaged down.
+        model, provider, invert_depth, gl_backend: as in `render`.
+
+    Raises:
+        InputError: the photo or the depth cannot be used. GLError: no OpenGL.
+    """
+
+    def __init__(
+        self,
+        photo: Source | ArrayLike,
+        depth: Source | ArrayLike | None = None,
+        *,
+        size: Size = "1080p",
+        fit: Fit = "crop",
+        edge: Edge = "zoom",
+        supersample: float = 1.0,
+        model: str = "builtin",
+        provider: Provider = "auto",
+        invert_depth: bool = False,
+        gl_backend: Literal["auto", "egl", "osmesa", "glfw"] = "auto",
+    ) -> None:
+        self.photo = _photo(photo)
+        if depth is None or isinstance(depth, str | PathLike):
+            spec = DepthSpec(model=model, file=_text(depth), invert=invert_depth, provider=provider)
+            self.depth = pipeline.depth_of(self.photo, spec)
+        else:
+            self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
+        self.size = frame_size(_size_text(size), self.photo.size, fit)
+        self._drawer = FrameRenderer(
+            self.photo.pixels,
+            self.depth,
+            size=self.size,
+            fit=fit,
+            edge=edge,
+            supersample=supersample,
+            gl_backend=gl_backend,
+        )
+
+    def render(self, camera: Camera | None = None) -> NDArray[np.uint8]:
+        """One frame, (height, width, 3) uint8 sRGB, row 0 on top; the resting camera shows the photo itself."""
+        return self._drawer.render(camera or Camera())
+
+    def frames(
+        self,
+        motion: str = "orbital",
+        *,
+        fps: float = 30.0,
+        seconds: float = 5.0,
+        loops: int = 1,
+        strength: float = 1.0,
+        relief: float | None = None,
+        focus: float = 0.35,
+        zoom: float = 1.0,
+        seed: int = 0,
+        cameras: Iterable[Camera] | None = None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames of a motion, or of the cameras given, each (height, width, 3) uint8 sRGB, row 0 on top.
+
+        Cameras that are given are used as they are; a motion is zoomed in as far as hides the photo's border,
+        if the renderer was made with edge="zoom".
+        """
+        if cameras is None:
+            job = {
+                "photo": "-",
+                "seed": seed,
+                "motion": {"name": motion, "strength": strength},
+                "camera": {"relief": relief, "focus": focus, "zoom": zoom},
+                "outputs": [{"fps": fps, "duration": seconds, "loops": loops}],
+            }
+            spec = JobSpec.parse(job, source="frames()")
+            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0]))
+        return self._drawer.frames(cameras)
+
+    def close(self) -> None:
+        """Free what is on the GPU."""
+        self._drawer.close()
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _checked_depth(depth: NDArray[np.float32], photo: tuple[int, int], invert: bool) -> NDArray[np.float32]:
+    if depth.ndim != 2 or not depth.size:
+        raise DepthError(f"depth must be an array of shape (h, w), not {depth.shape}")
+    if not np.isfinite(depth).all():
+        raise DepthError("depth has NaN or infinite values", "fill them before")
+    if depth.min() < 0 or depth.max() > 1:
+        raise DepthError(f"depth must be within 0 and 1, not {depth.min():g} to {depth.max():g}")
+    if abs(depth.shape[1] * photo[1] / (depth.shape[0] * photo[0]) - 1) > max(0.02, 1 / min(depth.shape)):
+        height, width = depth.shape
+        raise DepthError(f"depth is {width}x{height}, not the shape of the photo, {photo[0]}x{photo[1]}")
+    return 1.0 - depth if invert else depth

@@ -1,0 +1,76 @@
+"""The command line: parses, calls, prints. Heavy imports wait inside the commands, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from depthflow.cli import config, depth, doctor, make, presets, render
+from depthflow.errors import Cancelled, DepthFlowError
+
+EXIT_CODES = """
+Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 this machine cannot (no OpenGL, no ffmpeg, no space) ·
+5 some of several photos failed · 130 interrupted
+"""
+
+app = typer.Typer(
+    name="depthflow",
+    help="Make one still image into a 2.5D parallax video.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from depthflow import __version__
+
+        typer.echo(f"depthflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(epilog=EXIT_CODES)(render.render)
+app.command(epilog=EXIT_CODES)(depth.depth)
+app.command()(make.make)
+app.command()(doctor.doctor)
+app.add_typer(presets.presets, name="presets")
+app.add_typer(presets.motions, name="motions")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Run a command; every error that is raised on purpose becomes one line, a hint, and its exit code."""
+    try:
+        app()
+    except Cancelled:
+        _say("stopped; nothing half-written is left")
+        sys.exit(Cancelled.exit_code)
+    except DepthFlowError as error:
+        _say(f"error: {error.message}")
+        if error.hint:
+            _say(f"  hint: {error.hint}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Cancelled.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

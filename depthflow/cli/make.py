@@ -1,0 +1,27 @@
+"""`depthflow make`: makes what a job file describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def make(
+    jobs: Annotated[list[Path], typer.Argument(metavar="JOB...", help="Job files, .toml or .json.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+) -> None:
+    """Make what job files describe (depthflow render --print-job writes one)."""
+    from depthflow.cli.render import cancelling, run_all
+    from depthflow.cli.show import display
+    from depthflow.jobs.spec import load_spec
+
+    specs = [load_spec(path) for path in jobs]
+    shown = display(as_json=as_json, quiet=quiet)
+    with cancelling() as cancel:
+        try:
+            run_all([(spec.photo, spec) for spec in specs], shown, cancel, batch=len(specs) > 1)
+        finally:
+            shown.close()

@@ -1,0 +1,259 @@
+"""`depthflow render`: photos in, videos out. It builds JobSpecs and leaves the rest to the pipeline."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from depthflow.cli.show import Display
+    from depthflow.jobs.batch import Item
+    from depthflow.jobs.spec import JobSpec
+    from depthflow.progress import CancelToken
+
+OUTPUT, SCENE, DEPTH, MACHINE, TALK = "Output", "Motion and camera", "Depth", "Machine", "What is printed"
+
+
+def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+def render(
+    photos: Annotated[
+        list[str],
+        typer.Argument(metavar="PHOTO...", help="Photos, folders, http(s) addresses, or - for standard input."),
+    ],
+    output: Annotated[
+        Path | None,
+        _option(
+            OUTPUT, "-o", "--output", help="File; or folder for several photos. Else beside the photo.", metavar="PATH"
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        _option(OUTPUT, "--size", help="1920x1080, 1920x, x1080, 1080p, 4k, square, story, photo, ...", metavar="SIZE"),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        _option(
+            OUTPUT,
+            "--fit",
+            help="With another aspect ratio: crop, pad (bars), fit (smaller) or fill (stretched).",
+            metavar="HOW",
+        ),
+    ] = None,
+    fps: Annotated[float | None, _option(OUTPUT, "--fps", help="Frames per second.")] = None,
+    duration: Annotated[
+        float | None, _option(OUTPUT, "--duration", help="Seconds of one pass of the motion.", metavar="SECONDS")
+    ] = None,
+    loops: Annotated[int | None, _option(OUTPUT, "--loops", help="Passes of the motion in the file.")] = None,
+    format: Annotated[  # noqa: A002
+        str | None,
+        _option(
+            OUTPUT, "--format", help="mp4, hevc, av1, webm, gif, webp, png, ...; else by the suffix.", metavar="NAME"
+        ),
+    ] = None,
+    quality: Annotated[int | None, _option(OUTPUT, "--quality", help="0 to 100.")] = None,
+    crf: Annotated[int | None, _option(OUTPUT, "--crf", help="The encoder's own scale instead of --quality.")] = None,
+    encoder_preset: Annotated[
+        str | None, _option(OUTPUT, "--encoder-preset", help="Its speed, such as veryfast or slow.", metavar="NAME")
+    ] = None,
+    audio: Annotated[
+        Path | None, _option(OUTPUT, "--audio", help="Sound file to lay under the video.", metavar="FILE")
+    ] = None,
+    overwrite: Annotated[
+        bool | None, _option(OUTPUT, "--overwrite/--no-overwrite", help="Replace files that are there.")
+    ] = None,
+    recursive: Annotated[
+        bool, _option(OUTPUT, "-r", "--recursive", help="Look into sub-folders; they are mirrored.")
+    ] = False,
+    preset: Annotated[
+        str | None, _option(SCENE, "--preset", help="A named look: depthflow presets list.", metavar="NAME|FILE")
+    ] = None,
+    motion: Annotated[
+        str | None,
+        _option(SCENE, "--motion", help="How the camera moves: depthflow motions list.", metavar="NAME|FILE"),
+    ] = None,
+    strength: Annotated[float | None, _option(SCENE, "--strength", help="How far it moves; 1 is as written.")] = None,
+    relief: Annotated[float | None, _option(SCENE, "--relief", help="How deep the scene is; 0 flat, 1 deep.")] = None,
+    focus: Annotated[
+        float | None, _option(SCENE, "--focus", help="Depth that stays still on screen: 0 far, 1 near.")
+    ] = None,
+    zoom: Annotated[float | None, _option(SCENE, "--zoom", help="Magnification of the resting camera.")] = None,
+    reverse: Annotated[bool, _option(SCENE, "--reverse", help="Play the motion backwards.")] = False,
+    phase: Annotated[float | None, _option(SCENE, "--phase", help="Start this part of a pass into the motion.")] = None,
+    easing: Annotated[
+        str | None,
+        _option(SCENE, "--easing", help="Curve of time: linear, ease-in-out, cubic-bezier(...).", metavar="CURVE"),
+    ] = None,
+    seed: Annotated[int | None, _option(SCENE, "--seed", help="Of everything random.")] = None,
+    model: Annotated[
+        str | None, _option(DEPTH, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
+    ] = None,
+    depth: Annotated[
+        Path | None,
+        _option(DEPTH, "--depth", help="Depth map of the photo (png, tiff, exr, npy) instead.", metavar="FILE"),
+    ] = None,
+    invert_depth: Annotated[bool, _option(DEPTH, "--invert-depth", help="Small values are near.")] = False,
+    provider: Annotated[
+        str | None,
+        _option(MACHINE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
+    ] = None,
+    gl_backend: Annotated[
+        str | None, _option(MACHINE, "--gl-backend", help="OpenGL: auto, egl, osmesa or glfw.", metavar="NAME")
+    ] = None,
+    encoder: Annotated[
+        str | None, _option(MACHINE, "--encoder", help="auto, software, nvenc, libx264, ...", metavar="NAME")
+    ] = None,
+    as_json: Annotated[bool, _option(TALK, "--json", help="One JSON object a line on standard output.")] = False,
+    quiet: Annotated[bool, _option(TALK, "-q", "--quiet", help="Errors only.")] = False,
+    print_job: Annotated[
+        bool, _option(TALK, "--print-job", help="Print the job as TOML and make nothing (see depthflow make).")
+    ] = False,
+) -> None:
+    """Make photos into parallax videos."""
+    from depthflow.api import build_spec
+    from depthflow.errors import UsageError
+    from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.video.formats import format_for
+
+    batch = is_batch(photos)
+    if batch and depth is not None:
+        raise UsageError("--depth is for one photo", "name them photo.depth.png: a depth map beside its photo is found")
+    into_folder = output is not None and (batch or output.is_dir() or str(output).endswith(("/", "\\")))
+    spec = build_spec(
+        "-",
+        preset=preset,
+        seed=seed,
+        depth={
+            "model": model,
+            "file": None if depth is None else str(depth),
+            "invert": invert_depth or None,
+            "provider": provider,
+        },
+        motion={
+            "name": motion,
+            "strength": strength,
+            "reverse": reverse or None,
+            "phase": phase,
+            "easing": easing,
+        },
+        camera={"relief": relief, "focus": focus, "zoom": zoom},
+        render={"gl_backend": gl_backend},
+        output={
+            "path": None if output is None or into_folder else str(output),
+            "size": size,
+            "fit": fit,
+            "fps": fps,
+            "duration": duration,
+            "loops": loops,
+            "format": format,
+            "quality": quality,
+            "crf": crf,
+            "encoder": encoder,
+            "encoder_preset": encoder_preset,
+            "overwrite": overwrite,
+        },
+    )
+    if audio is not None:
+        spec = spec.with_(audio=str(audio))
+    info = format_for(spec.outputs[0].path, spec.outputs[0].format)
+    if batch or into_folder:
+        folder = output if into_folder else None
+        items = collect(photos, suffix=info.suffixes[0], folder=folder, recursive=recursive)
+    else:
+        items = [Item(photos[0], None)]
+    if print_job:
+        for item in items:
+            print(_job(spec, item).to_toml())
+        return
+    from depthflow.cli.show import display
+
+    shown = display(as_json=as_json, quiet=quiet)
+    with cancelling() as cancel:
+        try:
+            run_all([(item.photo, _job(spec, item)) for item in items], shown, cancel, batch=batch)
+        finally:
+            shown.close()
+
+
+def _job(spec: JobSpec, item: Item) -> JobSpec:
+    job = spec.with_(photo=item.photo)
+    if item.output is None:
+        return job
+    outputs = [job.outputs[0].model_copy(update={"path": str(item.output)}), *job.outputs[1:]]
+    return job.with_(outputs=outputs)
+
+
+def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken, *, batch: bool) -> None:
+    """Make all jobs in turn; in a batch one that fails does not stop the others.
+
+    Raises:
+        DepthFlowError: the error of the only job.
+        BatchError: some or all of several failed.
+    """
+    from depthflow.errors import BatchError, Cancelled, DepthFlowError
+    from depthflow.jobs.pipeline import make
+    from depthflow.settings import load_settings, photo_limits
+
+    settings = load_settings().settings
+    failed = 0
+    for number, (photo, job) in enumerate(jobs, start=1):
+        target = job.outputs[0].path
+        if batch and target is not None and not job.outputs[0].overwrite and Path(target).exists():
+            shown.skipped(photo, Path(target))
+            continue
+        shown.begin(photo, number, len(jobs))
+        try:
+            result = make(
+                job,
+                report=shown.report,
+                cancel=cancel,
+                limits=photo_limits(settings),
+                cache_bytes=settings.cache.depth_megabytes << 20,
+            )
+        except Cancelled:
+            raise
+        except DepthFlowError as error:
+            if not batch and not _machine_readable(shown):
+                raise
+            shown.failed(photo, error)
+            if not batch:
+                sys.exit(error.exit_code)
+            failed += 1
+        else:
+            shown.finished(photo, result)
+    if failed:
+        raise BatchError(f"{failed} of {len(jobs)} photos failed, the others are done")
+
+
+def _machine_readable(shown: Display) -> bool:
+    from depthflow.cli.show import JsonLines
+
+    return isinstance(shown, JsonLines)
+
+
+@contextmanager
+def cancelling() -> Iterator[CancelToken]:
+    """A token that Ctrl-C and SIGTERM set; a second Ctrl-C no longer waits for the end of a step."""
+    from depthflow.progress import CancelToken
+
+    token = CancelToken()
+
+    def ask(number: int, frame: object) -> None:
+        if token.cancelled:
+            raise KeyboardInterrupt
+        token.cancel()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,227 @@
+"""How progress is shown: bars on a terminal, plain lines elsewhere, JSON lines for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from depthflow.errors import DepthFlowError
+from depthflow.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from depthflow.jobs.pipeline import Result
+
+_WORDS = {
+    "load": "Loading photo",
+    "depth": "Estimating depth",
+    "prepare": "Building mesh",
+    "render": "Rendering",
+    "publish": "Checking file",
+}
+
+
+class Display(Protocol):
+    """Where the events of one or several jobs go."""
+
+    def begin(self, photo: str, number: int, total: int) -> None: ...
+    def report(self, progress: Progress) -> None: ...
+    def finished(self, photo: str, result: Result) -> None: ...
+    def failed(self, photo: str, error: DepthFlowError) -> None: ...
+    def skipped(self, photo: str, output: Path) -> None: ...
+    def close(self) -> None: ...
+
+
+def display(*, as_json: bool, quiet: bool) -> Display:
+    """The display that fits where the output goes."""
+    if as_json:
+        return JsonLines()
+    if quiet:
+        return Quiet()
+    return BarsDisplay() if sys.stderr.isatty() else PlainLines()
+
+
+def _summary(result: Result) -> list[str]:
+    return [
+        f"{made.path}: {made.width}x{made.height}, {made.frames} frames at {made.fps:g}/s, "
+        f"{_bytes(made.bytes)}, {made.encoder}, {made.seconds:.1f} s"
+        for made in result.outputs
+    ]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _error_lines(photo: str, error: DepthFlowError) -> list[str]:
+    # Most messages name the file already.
+    name = "" if photo in error.message else f"{photo}: "
+    return [f"error: {name}{error.message}", *([f"  hint: {error.hint}"] if error.hint else [])]
+
+
+class Quiet:
+    """Errors only."""
+
+    def begin(self, photo: str, number: int, total: int) -> None: ...
+    def report(self, progress: Progress) -> None: ...
+    def finished(self, photo: str, result: Result) -> None: ...
+    def skipped(self, photo: str, output: Path) -> None: ...
+    def close(self) -> None: ...
+
+    def failed(self, photo: str, error: DepthFlowError) -> None:
+        for line in _error_lines(photo, error):
+            print(line, file=sys.stderr)
+
+
+class PlainLines(Quiet):
+    """One line a stage, one every ten percent of the frames: for logs and pipes. Results go to standard output."""
+
+    def begin(self, photo: str, number: int, total: int) -> None:
+        self._stage, self._tenth = "", -1
+        count = f" ({number} of {total})" if total > 1 else ""
+        print(f"{photo}{count}", file=sys.stderr, flush=True)
+
+    def report(self, progress: Progress) -> None:
+        if progress.warning:
+            print(f"  note: {progress.note}", file=sys.stderr, flush=True)
+        elif progress.stage == "render" and progress.total:
+            tenth = 10 * progress.done // progress.total
+            if tenth > self._tenth:
+                self._tenth = tenth
+                rate = f", {progress.rate:.1f} frames/s" if progress.done else ""
+                print(f"  {_WORDS['render']}: {10 * tenth} %{rate}", file=sys.stderr, flush=True)
+        elif progress.stage != self._stage and progress.stage in _WORDS:
+            self._tenth = -1
+            print(f"  {_WORDS[progress.stage]}", file=sys.stderr, flush=True)
+        self._stage = progress.stage
+
+    def finished(self, photo: str, result: Result) -> None:
+        for line in _summary(result):
+            print(line, flush=True)
+
+    def skipped(self, photo: str, output: Path) -> None:
+        print(f"{photo}: skipped, {output} is already there (--overwrite replaces it)", file=sys.stderr, flush=True)
+
+
+class BarsDisplay(Quiet):
+    """A bar for each stage."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._console = Console(stderr=True)
+        self._bars: Bars = Bars(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("[cyan]{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, photo: str, number: int, total: int) -> None:
+        from rich.text import Text
+
+        self._clear()
+        count = f" ({number} of {total})" if total > 1 else ""
+        self._console.print(Text(f"{photo}{count}", style="bold"))
+        self._bars.start()
+
+    def report(self, progress: Progress) -> None:
+        from rich.text import Text
+
+        if progress.warning:
+            self._console.print(Text(f"note: {progress.note}", style="yellow"))
+            return
+        words = _WORDS.get(progress.stage)
+        if words is None:
+            return
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bars.add_task(words, total=progress.total, rate="")
+        rate = f"{progress.rate:.1f} fps" if progress.stage == "render" and progress.done else ""
+        self._bars.update(self._tasks[progress.stage], completed=progress.done, total=progress.total, rate=rate)
+
+    def finished(self, photo: str, result: Result) -> None:
+        from rich.text import Text
+
+        self._clear()
+        for line in _summary(result):
+            path, rest = line.split(": ", 1)
+            self._console.print(Text.assemble("✓ ", (path, "bold green"), f": {rest}"), soft_wrap=True)
+
+    def failed(self, photo: str, error: DepthFlowError) -> None:
+        self._clear()
+        super().failed(photo, error)
+
+    def skipped(self, photo: str, output: Path) -> None:
+        self._clear()
+        self._console.print(f"{photo}: skipped, {output} is already there (--overwrite replaces it)", markup=False)
+
+    def close(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._bars.stop()
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+
+
+class JsonLines(Quiet):
+    """One JSON object a line on standard output; every object has `event` and `photo`."""
+
+    def begin(self, photo: str, number: int, total: int) -> None:
+        self._photo = photo
+        self._print("begin", number=number, total=total)
+
+    def report(self, progress: Progress) -> None:
+        if progress.warning:
+            self._print("warning", stage=progress.stage, message=progress.note)
+        else:
+            self._print(
+                "progress",
+                stage=progress.stage,
+                done=progress.done,
+                total=progress.total,
+                seconds=round(progress.seconds, 3),
+                rate=round(progress.rate, 3),
+            )
+
+    def finished(self, photo: str, result: Result) -> None:
+        outputs = [
+            {
+                "path": str(made.path),
+                "format": made.format,
+                "frames": made.frames,
+                "width": made.width,
+                "height": made.height,
+                "fps": made.fps,
+                "bytes": made.bytes,
+                "encoder": made.encoder,
+                "seconds": round(made.seconds, 3),
+            }
+            for made in result.outputs
+        ]
+        timings = {stage: round(seconds, 3) for stage, seconds in result.timings.items()}
+        self._print("done", outputs=outputs, timings=timings, notes=list(result.notes), job=result.spec.digest())
+
+    def failed(self, photo: str, error: DepthFlowError) -> None:
+        self._photo = photo
+        kind = type(error).__name__.rstrip("_")
+        self._print("error", kind=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)
+
+    def skipped(self, photo: str, output: Path) -> None:
+        self._photo = photo
+        self._print("skipped", output=str(output))
+
+    def _print(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)

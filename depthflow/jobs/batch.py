@@ -1,0 +1,77 @@
+"""Several photos: which there are, and a place for each result so that none overwrites another. It renders nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from depthflow.errors import PhotoError
+from depthflow.images import list_photos, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo and where its result goes.
+
+    Attributes:
+        photo: path, URL or "-".
+        output: None leaves it beside the photo.
+    """
+
+    photo: str
+    output: Path | None
+
+
+def is_batch(photos: Sequence[str]) -> bool:
+    """More than one photo is meant, even if only one is found."""
+    return len(photos) != 1 or Path(photos[0]).is_dir()
+
+
+def collect(photos: Sequence[str], *, suffix: str, folder: Path | None, recursive: bool = False) -> list[Item]:
+    """Every photo that is meant, with its output.
+
+    A folder's sub-folders are mirrored below `folder`. Photos whose results would have one name (cat.jpg and
+    cat.png) get their own suffix into it: cat-jpg.mp4, cat-png.mp4.
+
+    Args:
+        photos: paths, folders, URLs.
+        suffix: of the results, such as ".mp4".
+        folder: where results go; None puts them beside their photos.
+
+    Raises:
+        PhotoError: a folder without photos.
+    """
+    found: list[tuple[str, Path]] = []
+    for entry in photos:
+        top = Path(entry).expanduser()
+        if "://" not in entry and entry != "-" and top.is_dir():
+            inside = list_photos([entry], recursive)
+            if not inside:
+                deeper = "" if recursive else "; --recursive looks into sub-folders"
+                raise PhotoError(f"{entry}: no photos in this folder", f"jpg, png, webp, heic and so on{deeper}")
+            found += [(photo, (folder or top) / Path(photo).relative_to(top).parent) for photo in inside]
+        elif "://" in entry or entry == "-":
+            found.append((entry, folder or Path()))
+        else:
+            found.append((entry, folder or top.parent))
+    wanted = [place / f"{name_of(photo)}{suffix}" for photo, place in found]
+    twice = {path for path, count in Counter(wanted).items() if count > 1}
+    items, taken = [], set(wanted)
+    for (photo, place), path in zip(found, wanted, strict=True):
+        output = path
+        if path in twice or _same(path, photo):
+            kind = Path(photo).suffix.lstrip(".").lower() or "photo"
+            output = place / f"{name_of(photo)}-{kind}{suffix}"
+            number = 2
+            while output in taken:
+                output = place / f"{name_of(photo)}-{kind}-{number}{suffix}"
+                number += 1
+            taken.add(output)
+        items.append(Item(photo, output))
+    return items
+
+
+def _same(path: Path, photo: str) -> bool:
+    return path == Path(photo).expanduser()
