@@ -1,0 +1,401 @@
+"""Loads and saves stills: a path, URL, stream, bytes or array in, a `Photo` out; it knows nothing of depth or video."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import hashlib
+import io
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from depthflow.errors import OutputError, PhotoError
+from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, refuse_raw, size_text
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "Limits",
+    "Photo",
+    "list_photos",
+    "load_photo",
+    "name_of",
+    "open_photo",
+    "save_image",
+]
+
+DEFAULT_NAME = "photo"
+STDIN = "-"
+QUALITY = 92
+
+_SIDECAR = re.compile(r"\.depth\.[^.]+$", re.IGNORECASE)
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One still, upright and in sRGB.
+
+    Args:
+        pixels: (H, W, 3) uint8, sRGB, row 0 on top; read-only.
+        alpha: (H, W) uint8, 255 = opaque, not premultiplied into the pixels; None when opaque everywhere.
+        name: stem for output names, safe as a file name on every system.
+        source: where it came from, as given, for messages; of a URL without password, folders and query.
+        notes: what was done to it, such as "first frame of 12" or "turned by EXIF orientation 6".
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    name: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.pixels.flags.writeable = False
+        if self.alpha is not None:
+            self.alpha.flags.writeable = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        height, width = self.pixels.shape[:2]
+        return width, height
+
+    def digest(self) -> str:
+        """SHA-256 in hex of what is seen: shape, pixels, alpha; the same for every file that decodes to them."""
+        seen = hashlib.sha256(f"{self.size} {self.alpha is not None} ".encode())
+        seen.update(np.ascontiguousarray(self.pixels).data)
+        if self.alpha is not None:
+            seen.update(np.ascontiguousarray(self.alpha).data)
+        return seen.hexdigest()
+
+
+# --- loading -------------------------------------------------------------------------------------------------
+
+
+def load_photo(
+    source: str | Path | bytes, *, limits: Limits | None = None, stdin: BinaryIO | None = None, name: str = ""
+) -> Photo:
+    """Load a still whole, so that a file cut short is found out here and not in the middle of a render.
+
+    Args:
+        source: a path, an http or https URL, "-" for standard input, or the content of a file.
+        limits: how large it may be; `Limits()` if None.
+        stdin: what "-" reads; the process's own standard input if None.
+        name: the stem for output names; by default from the source, see `name_of`.
+
+    Returns:
+        The photo: JPEG, PNG, WebP, TIFF, BMP, GIF (first frame), AVIF, HEIC, JPEG 2000 or PNM.
+
+    Raises:
+        PhotoError: it is missing, unreadable, no photo, cut short, damaged or too large.
+    """
+    limits = limits or Limits()
+    shown = "bytes" if isinstance(source, bytes) else str(source)
+    stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(shown)
+    label = _one_line(shown)
+    if isinstance(source, bytes):
+        label, data = "the photo", source
+    elif source == STDIN:
+        label, data = "standard input", _read_stdin(stdin, limits)
+    elif isinstance(source, str) and _SCHEME.match(source):
+        from depthflow.fetch import fetch
+
+        label = shown = _shown_url(source)
+        data = fetch(source, max_bytes=limits.max_bytes)
+    else:
+        data = _read_file(Path(source).expanduser(), label, limits)
+    _check_bytes(len(data), label, limits)
+    found = decode(data, label, limits)
+    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, shown, found.notes)
+
+
+def open_photo(array: ArrayLike, *, name: str = DEFAULT_NAME) -> Photo:
+    """Make a Photo of pixels that are already in memory; they are copied.
+
+    Args:
+        array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), sRGB with row 0 on top. uint8 0..255, uint16 0..65535,
+            bool, or floats 0..1. The fourth channel is alpha, not premultiplied.
+        name: the stem for output names.
+
+    Raises:
+        PhotoError: another shape or type, or floats outside 0..1.
+    """
+    values = np.asarray(array)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.ndim != 3 or values.shape[2] not in (1, 3, 4) or 0 in values.shape:
+        raise PhotoError(
+            f"the array's shape is {np.shape(array)}", "give (height, width), or (height, width, 1, 3 or 4)"
+        )
+    levels = _array_to_8bit(values)
+    alpha = None
+    if levels.shape[2] == 4:
+        alpha = None if (levels[:, :, 3] == 255).all() else np.ascontiguousarray(levels[:, :, 3])
+        levels = levels[:, :, :3]
+    pixels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+    return Photo(pixels, alpha, _safe_name(name) or DEFAULT_NAME, "array")
+
+
+def name_of(source: str) -> str:
+    """The stem for output names of a source as `load_photo` takes it: "photo" where it has none of its own."""
+    if source == STDIN:
+        return DEFAULT_NAME
+    if _SCHEME.match(source):
+        source = unquote(_split(source).path)
+    return _safe_name(Path(source).stem) or DEFAULT_NAME
+
+
+def _array_to_8bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """A copy, so that what the caller does to the array later does not reach the photo."""
+    if values.dtype == np.uint8:
+        return values.copy()
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype == np.uint16:
+        return np.rint(values * np.float32(1 / 257)).astype(np.uint8)
+    if values.dtype.kind != "f":
+        raise PhotoError(f"the array's type is {values.dtype}", "give uint8, uint16 or floats in 0..1")
+    if not np.isfinite(values).all():
+        raise PhotoError("the array has pixels that are no numbers (NaN or infinite)", "replace them first")
+    low, high = float(values.min()), float(values.max())
+    if low < -1e-3 or high > 1 + 1e-3:  # the margin is what resizing with a sharp filter leaves behind
+        raise PhotoError(
+            f"the array holds floats from {low:.4g} to {high:.4g}, not 0 to 1", "divide by 255, or clip it first"
+        )
+    levels: NDArray[np.uint8] = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def _read_stdin(stdin: BinaryIO | None, limits: Limits) -> bytes:
+    stream = stdin if stdin is not None else sys.stdin.buffer
+    if stream.isatty():
+        raise PhotoError("standard input is a keyboard, no photo", "pipe one in: depthflow render - < photo.jpg")
+    return stream.read(limits.max_bytes + 1)
+
+
+def _read_file(path: Path, label: str, limits: Limits) -> bytes:
+    refuse_raw(path.suffix, label)
+    try:
+        with path.open("rb") as file:
+            # A pipe or a device has no size of its own: the read below is limited too.
+            _check_bytes(os.fstat(file.fileno()).st_size, label, limits)
+            return file.read(limits.max_bytes + 1)
+    except FileNotFoundError:
+        raise PhotoError(f"{label} is not there", _nearest(path)) from None
+    except IsADirectoryError:
+        raise PhotoError(f"{label} is a folder", "give a photo in it") from None
+    except NotADirectoryError:
+        raise PhotoError(f"{label} is not there: a folder on the way is a file", "check the path") from None
+    except PermissionError:
+        if os.name == "nt" and path.is_dir():
+            raise PhotoError(f"{label} is a folder", "give a photo in it") from None
+        raise PhotoError(f"{label} may not be read by this user", "change its permissions, or copy it") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise PhotoError(f"{label} cannot be read: {_reason(error)}", "check the disk or the path") from error
+
+
+def _check_bytes(count: int, label: str, limits: Limits) -> None:
+    if count > limits.max_bytes:
+        raise PhotoError(
+            f"{label} is too large: more than the limit of {size_text(limits.max_bytes)}",
+            "scale it down first, or save it as JPEG",
+        )
+
+
+def _nearest(path: Path) -> str:
+    """ "did you mean" for a name with a slip in it."""
+    try:
+        if not path.parent.is_dir():
+            return f"the folder {_one_line(str(path.parent))} is not there either"
+        names = [entry.name for entry in os.scandir(path.parent) if is_photo_name(entry.name)]
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # not chained: its text may quote a password
+        raise PhotoError("this is no address", "write it as https://host/photo.jpg") from None
+
+
+def _shown_url(url: str) -> str:
+    parts = _split(url)
+    last = parts.path.rpartition("/")[2]
+    return _one_line(f"{parts.scheme}://{parts.hostname}/…/{last}" if last else f"{parts.scheme}://{parts.hostname}")
+
+
+def _safe_name(stem: str) -> str:
+    """A stem without what Windows forbids in names, leading dots, and control characters; at most 100 long."""
+    kept = "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in stem)
+    return kept.strip(" .")[:100].rstrip(" .")
+
+
+def _one_line(text: str) -> str:
+    """A name with a line break in it must not make two lines of a message."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or _one_line(str(error))
+
+
+# --- listing -------------------------------------------------------------------------------------------------
+
+
+def list_photos(paths: Iterable[str], recursive: bool = False) -> list[str]:
+    """Expand folders into the photos in them, in natural order (2 before 10); each file once.
+
+    Everything that is not a folder is kept as it is and where it is, so that `load_photo` can say what is wrong
+    with it. In folders, dotfiles, other kinds of file and depth maps (`name.depth.png`) are passed over.
+
+    Args:
+        paths: files, folders, URLs, "-".
+        recursive: whether sub-folders are looked into; links to folders are not followed.
+
+    Raises:
+        PhotoError: a folder cannot be read.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        folder = Path(path).expanduser()
+        if path != STDIN and not _SCHEME.match(path) and folder.is_dir():
+            found.update((str(file), None) for file in _photos_in(folder, recursive))
+        else:
+            found[path] = None
+    return list(found)
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a file in a folder is taken for a photo, by its name alone."""
+    return not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES and not _SIDECAR.search(name)
+
+
+def _photos_in(folder: Path, recursive: bool) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(entries, key=lambda entry: _natural(entry.name))
+    except OSError as error:
+        raise PhotoError(f"{folder} cannot be listed: {_reason(error)}", "change its permissions") from error
+    for entry in inside:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if recursive:
+                yield from _photos_in(folder / entry.name, recursive)
+        elif is_photo_name(entry.name) and entry.is_file():
+            yield folder / entry.name
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts], name
+
+
+# --- saving --------------------------------------------------------------------------------------------------
+
+_WRITERS: dict[str, str] = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+}
+_DEEP_SUFFIXES = (".png", ".tif", ".tiff")
+_NO_ALPHA = (".jpg", ".jpeg", ".bmp")
+
+
+def save_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], path: str | Path, quality: int = QUALITY) -> None:
+    """Write a still so that the final name never holds half a file; what was there before is replaced.
+
+    Args:
+        pixels: (H, W), (H, W, 3) or (H, W, 4) uint8, sRGB; or (H, W) uint16 grey, as PNG or TIFF only.
+        path: its suffix chooses the format: .jpg .png .webp .tiff .bmp .avif.
+        quality: 1 to 100, for JPEG, WebP and AVIF.
+
+    Raises:
+        OutputError: no such format, pixels that the format cannot hold, no such folder, no permission, no space.
+    """
+    target = Path(path).expanduser()
+    _write_whole(target, _encode(pixels, target, quality))
+
+
+def _encode(pixels: NDArray[Any], target: Path, quality: int) -> bytes:
+    suffix = target.suffix.lower()
+    if suffix not in _WRITERS:
+        raise OutputError(f"{target}: unknown kind of image {suffix!r}", f"known: {' '.join(_WRITERS)}")
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    deep = pixels.dtype == np.uint16 and pixels.ndim == 2
+    if not deep and not (pixels.dtype == np.uint8 and pixels.ndim in (2, 3) and channels in (1, 3, 4)):
+        raise OutputError(
+            f"{target}: cannot write {pixels.dtype} pixels of shape {pixels.shape}",
+            "give uint8 (H, W), (H, W, 3) or (H, W, 4), or uint16 (H, W)",
+        )
+    if deep and suffix not in _DEEP_SUFFIXES:
+        raise OutputError(f"{target}: {suffix} holds no 16-bit grey", "write .png or .tiff")
+    if channels == 4 and suffix in _NO_ALPHA:
+        raise OutputError(f"{target}: {suffix} holds no transparency", "write .png or .webp")
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.ndim == 3 and channels == 1 else pixels))
+    options: dict[str, Any] = {}
+    if suffix in (".jpg", ".jpeg"):
+        # 4:4:4: a halved chroma bleeds red edges, and these files are often looked at closely.
+        options = {"quality": quality, "subsampling": 0, "optimize": True}
+    elif suffix in (".webp", ".avif"):
+        options = {"quality": quality}
+    elif suffix in (".tif", ".tiff"):
+        options = {"compression": "tiff_lzw"}
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, _WRITERS[suffix], **options)
+    except (OSError, ValueError) as error:  # WebP ends at 16383 pixels a side, JPEG at 65535
+        raise OutputError(
+            f"{target}: {suffix} cannot hold {image.width}×{image.height}: {_reason(error)}", "write .png"
+        ) from error
+    return buffer.getvalue()
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write beside the target under a hidden name, flush to disk, then rename over it."""
+    # Not tempfile.mkstemp: its files are readable by their owner only, whatever the umask says.
+    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.is_dir():  # os.replace's own message differs from system to system
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        hints = {
+            errno.ENOENT: "make the folder first",
+            errno.ENOTDIR: "check the path",
+            errno.EISDIR: "name a file in it",
+            errno.ENOSPC: "free some space, or write elsewhere",
+            errno.EDQUOT: "free some space, or write elsewhere",
+            errno.EACCES: "write into a folder of your own",
+            errno.EPERM: "write into a folder of your own",
+            errno.EROFS: "write elsewhere",
+        }
+        hint = hints.get(error.errno or 0, "write elsewhere")
+        raise OutputError(f"{_one_line(str(target))} cannot be written: {_reason(error)}", hint) from error
