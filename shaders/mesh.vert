@@ -18,6 +18,7 @@ void main() {
     float s = unprojection.x + unprojection.y * q;
     vec4 clip = camera * vec4(position.xy * ray_scale * s, 1.0, q);
     // Row 0 of a frame is its top, row 0 of a framebuffer its bottom: drawn upside down, it reads the right way.
-    gl_Position = vec4(clip.xy / frame_extent * vec2(1.0, -1.0), clip.zw);
+    // Divided by s, w is the same for all vertices at rest, so that the photo is laid out evenly between them.
+    gl_Position = vec4(clip.xy / frame_extent * vec2(1.0, -1.0), clip.zw) / s;
     place = vec2(0.5, 0.5) + vec2(0.5, -0.5) * position.xy / photo_extent;
 }

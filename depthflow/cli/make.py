@@ -8,10 +8,23 @@ from typing import Annotated
 import typer
 
 
+def _schema(asked: bool) -> None:
+    if asked:
+        import json
+
+        from depthflow.jobs.spec import json_schema
+
+        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        raise typer.Exit
+
+
 def make(
     jobs: Annotated[list[Path], typer.Argument(metavar="JOB...", help="Job files, .toml or .json.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", callback=_schema, is_eager=True, help="Print the JSON schema of a job file.")
+    ] = False,
 ) -> None:
     """Make what job files describe (depthflow render --print-job writes one)."""
     from depthflow.cli.render import cancelling, run_all

@@ -199,10 +199,13 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
         BatchError: some or all of several failed.
     """
     from depthflow.errors import BatchError, Cancelled, DepthFlowError
+    from depthflow.images import Limits
     from depthflow.jobs.pipeline import make
-    from depthflow.settings import load_settings, photo_limits
+    from depthflow.settings import load_settings
 
     settings = load_settings().settings
+    limits = Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
+    cache_bytes = round(settings.cache.depth_megabytes * 1e6)
     failed = 0
     for number, (photo, job) in enumerate(jobs, start=1):
         target = job.outputs[0].path
@@ -211,13 +214,7 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
             continue
         shown.begin(photo, number, len(jobs))
         try:
-            result = make(
-                job,
-                report=shown.report,
-                cancel=cancel,
-                limits=photo_limits(settings),
-                cache_bytes=settings.cache.depth_megabytes << 20,
-            )
+            result = make(job, report=shown.report, cancel=cancel, limits=limits, cache_bytes=cache_bytes)
         except Cancelled:
             raise
         except DepthFlowError as error:

@@ -122,8 +122,10 @@ def _matrix(camera: Camera, x: float, y: float) -> Matrix:
     project[0, 0] = project[1, 1] = camera.zoom / camera.ray_scale * (z_focus + camera.dolly) / z_focus
     flat = camera.isometric * (z_focus + camera.dolly)
     project[3] = (0.0, 0.0, 1.0 - camera.isometric, flat)
-    # (a z + b) / w grows with z for every blend of perspective and orthographic.
-    project[2] = (0.0, 0.0, (FAR + NEAR) / (FAR - NEAR), -2 * FAR * NEAR / (FAR - NEAR))
+    # (a z + b) / w is -1 at NEAR and 1 at FAR for every blend of perspective and orthographic.
+    w_near, w_far = (z * (1.0 - camera.isometric) + flat for z in (NEAR, FAR))
+    a = (w_far + w_near) / (FAR - NEAR)
+    project[2] = (0.0, 0.0, a, w_far - a * FAR)
     return np.asarray(project @ view)
 
 

@@ -109,10 +109,7 @@ def _border(
             points = np.empty((len(pick), 2))
             points[:, axis] = side * extent[axis]
             points[:, 1 - axis] = along
-            if axis == 0:
-                values = depth[pick, -1 if side > 0 else 0]
-            else:
-                values = depth[0 if side > 0 else -1, pick]
+            values = depth[pick, -1 if side > 0 else 0] if axis == 0 else depth[0 if side > 0 else -1, pick]
             lines.append((axis, side, points, values.astype(np.float64)))
     return lines
 

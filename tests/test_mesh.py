@@ -1,0 +1,93 @@
+"""The adaptive mesh: it covers everything, has no cracks, and keeps its promise about depth."""
+
+import cv2
+import numpy as np
+import pytest
+
+from depthflow.render.mesh import build_mesh
+
+
+def smooth_scene(height=150, width=230, seed=0):
+    rng = np.random.default_rng(seed)
+    depth = cv2.GaussianBlur(rng.random((height, width)).astype(np.float32), (0, 0), 12)
+    depth = (depth - depth.min()) / (depth.max() - depth.min()) * 0.6
+    depth[40:90, 60:140] += 0.4
+    return depth
+
+
+def interpolated(mesh, depth, extent):
+    """Depth that the triangles give at the map's pixels, by barycentric coordinates; NaN where none lies."""
+    height, width = depth.shape
+    cell = np.array([2 * extent[0] / width, 2 * extent[1] / height])
+    xy = mesh.positions[:, :2].astype(np.float64)
+    pixel = np.column_stack([(xy[:, 0] + extent[0]) / cell[0] - 0.5, (extent[1] - xy[:, 1]) / cell[1] - 0.5])
+    result = np.full(depth.shape, np.nan)
+    for a, b, c in mesh.triangles:
+        corners = pixel[[a, b, c]]
+        low = np.maximum(np.floor(corners.min(0)), 0).astype(int)
+        high = np.minimum(np.ceil(corners.max(0)), [width - 1, height - 1]).astype(int)
+        if (high < low).any():
+            continue
+        x, y = np.meshgrid(np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1))
+        m = np.array([corners[1] - corners[0], corners[2] - corners[0]]).T
+        uv = np.linalg.solve(m, np.stack([x.ravel() - corners[0, 0], y.ravel() - corners[0, 1]]))
+        inside = (uv.min(0) >= -1e-3) & (uv.sum(0) <= 1 + 1e-3)
+        z = mesh.positions[[a, b, c], 2].astype(np.float64)
+        values = z[0] + uv[0] * (z[1] - z[0]) + uv[1] * (z[2] - z[0])
+        result[y.ravel()[inside], x.ravel()[inside]] = values[inside]
+    return result
+
+
+@pytest.mark.parametrize("error", [0.003, 0.02, 0.1])
+def test_depth_between_the_vertices_stays_near_the_map(error):
+    depth, extent = smooth_scene(), (1.0, 150 / 230)
+    mesh = build_mesh(depth, extent=extent, error=error, margin=0.1)
+    off = np.abs(interpolated(mesh, depth, extent) - depth)
+    assert not np.isnan(off).any()
+    # Errors of nested triangles add up: twice the tolerance is what the renderer counts on.
+    assert off.max() <= 2 * error + 1e-5
+
+
+def test_error_zero_is_the_whole_grid():
+    depth = smooth_scene(50, 70)
+    mesh = build_mesh(depth, extent=(1.0, 50 / 70), error=0, margin=0.02)
+    np.testing.assert_allclose(interpolated(mesh, depth, (1.0, 50 / 70)), depth, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(150, 230), (64, 64), (65, 129), (1, 1), (1, 300), (300, 2), (7, 5)])
+@pytest.mark.parametrize("error", [0.0, 0.01])
+def test_no_cracks_and_full_cover(shape, error):
+    depth = np.random.default_rng(1).random(shape).astype(np.float32)
+    longer = max(shape)
+    extent = shape[1] / longer, shape[0] / longer
+    mesh = build_mesh(depth, extent=extent, error=error, margin=0.2)
+    xy = mesh.positions[:, :2].astype(np.float64)
+    low, high = xy.min(0), xy.max(0)
+    assert (low <= -np.array(extent) - 0.19).all()
+    assert (high >= np.array(extent) + 0.19).all()
+    a, b, c = (xy[mesh.triangles[:, i]] for i in range(3))
+    area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    assert (area > 0).all() or (area < 0).all()
+    assert abs(area.sum()) == pytest.approx(np.prod(high - low), rel=1e-5)
+    # Every side belongs to two triangles, or lies on the outer border.
+    sides = np.sort(np.concatenate([mesh.triangles[:, [i, (i + 1) % 3]] for i in range(3)]).astype(np.int64), axis=1)
+    sides, uses = np.unique(sides, axis=0, return_counts=True)
+    assert uses.max() <= 2
+    ends = xy[sides[uses == 1]]
+    outer = [(np.abs(ends[:, :, k] - edge[k]) < 1e-6).all(axis=1) for k in (0, 1) for edge in (low, high)]
+    assert np.any(outer, axis=0).all()
+
+
+def test_flat_depth_needs_next_to_no_triangles():
+    flat = build_mesh(np.full((600, 800), 0.3, np.float32), extent=(1.0, 0.75), error=0.001)
+    bumpy = build_mesh(smooth_scene(600, 800), extent=(1.0, 0.75), error=0.001)
+    assert len(flat.triangles) < 1000 < len(bumpy.triangles)
+
+
+def test_the_margin_goes_on_mirrored_or_clamped():
+    depth = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
+    for edge, beyond in (("mirror", 1 - 10 / 63), ("clamp", 1.0)):
+        mesh = build_mesh(depth, extent=(1, 1), error=0, margin=0.5, edge=edge)
+        x = 1 + 2 / 64 * 10.5  # the middle of the eleventh pixel beyond the border
+        found = mesh.positions[np.abs(mesh.positions[:, 0] - x) < 1e-4, 2]
+        assert found == pytest.approx(beyond, abs=1e-5)
