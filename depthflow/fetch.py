@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from depthflow.errors import PhotoError
@@ -42,7 +42,7 @@ def fetch(url: str, *, max_bytes: int, patience: Patience | None = None) -> byte
     import httpx
 
     patience = patience or Patience()
-    deadline = time.monotonic() + patience.total_s
+    deadline = monotonic() + patience.total_s
     timeout = httpx.Timeout(patience.read_s, connect=patience.connect_s)
     # "identity": a photo does not shrink by gzip, and a small answer must not inflate to a huge one.
     headers = {"User-Agent": "depthflow", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
@@ -59,7 +59,9 @@ def fetch(url: str, *, max_bytes: int, patience: Patience | None = None) -> byte
             # `from None`: the chained exception could carry the whole address.
             except httpx.TimeoutException:
                 raise PhotoError(f"{host} does not answer in time", f"try again later, or {_HINT}") from None
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            except httpx.InvalidURL:  # in a Location, which httpx reads though it is told not to follow
+                raise PhotoError(f"{host} redirects elsewhere: to what is no address", _HINT) from None
+            except (httpx.HTTPError, OSError) as error:
                 raise PhotoError(f"cannot download from {host}: {_reason(error)}", _HINT) from None
         raise PhotoError(f"{target.host} redirects more than {MAX_REDIRECTS} times", _HINT)
 
@@ -108,7 +110,7 @@ def _body(answer: httpx.Response, host: str, max_bytes: int, deadline: float, to
         if size > max_bytes:
             raise _too_large(host, max_bytes)
         # The read limit restarts with every byte, so a server that drips would hold us for ever.
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise PhotoError(f"{host} sent {size} bytes in {total_s:g} s and no end", f"try again, or {_HINT}")
         parts.append(part)
     return b"".join(parts)
