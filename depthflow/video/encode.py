@@ -1,0 +1,297 @@
+"""VideoWriter: takes frames and leaves one finished, verified file under its final name, or nothing at all."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.errors import FFmpegError, InputError, OutputError, SystemError_, UsageError
+from depthflow.video import finish
+from depthflow.video.colour import Matrix, PixelFormat, exact_rate, frame_bytes, matrix_for
+from depthflow.video.command import TEXT_KEYS, Frames, Target, encode_command, master_command
+from depthflow.video.encoders import EncoderChoice
+from depthflow.video.facts import VideoFacts
+from depthflow.video.formats import FormatInfo, check_output
+from depthflow.video.images import ImagePlan
+from depthflow.video.pipe import FramePipe
+from depthflow.video.probe import Depth, has_sound
+from depthflow.video.workfile import WorkPlace, check_free
+
+
+class VideoWriter:
+    """Writes one video, animation or image sequence; a context manager.
+
+    Leaving the block publishes the file, or removes every trace of it after an exception. Frames go into a
+    hidden file beside the result, so nothing half-made ever has the final name; `close` decodes it and counts
+    its frames before it gets that name.
+
+    One thread writes. `abort` may come from any thread.
+
+    Args:
+        path: the file; for images a folder, a pattern such as `frame_%05d.png`, or a file if frames is 1.
+            Missing folders are made.
+        width, height: of the frames in pixels; see `formats.even_size`.
+        fps: frames per second; 23.976, 29.97 and their like mean the exact fractions of television.
+        quality: 0 to 100.
+        crf: the encoder's own scale instead; smaller is better.
+        preset: the encoder's speed; None takes ours.
+        pixel_format: what `write` gets. RGB is sRGB, rows from the top; YUV is limited range, in the matrix
+            of `colour.matrix_for`, planes one after another.
+        audio: a sound file to lay under it, padded with silence or cut to the video's length.
+        metadata: texts such as comment and title; formats without a place for them leave them out.
+        bitrate: as ffmpeg has it ("8M"), instead of a quality.
+        target_bytes: the file must not become larger; it takes a second pass at the end.
+        overwrite: replace what is there.
+        frames: how many frames will come; then more or fewer are an error.
+        verify: how `close` looks at the file, see `probe`.
+        matrix: the YUV matrix if it is not the one that the size asks for.
+
+    Raises:
+        UsageError: the format cannot do what is asked. OutputError: the file cannot be written here.
+        InputError: the audio is no sound file. FFmpegError: ffmpeg cannot be started.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float | Fraction,
+        format: FormatInfo,  # noqa: A002 - the job's own word
+        encoder: EncoderChoice,
+        quality: int = 75,
+        crf: int | None = None,
+        preset: str | None = None,
+        pixel_format: PixelFormat = "rgb24",
+        audio: Path | None = None,
+        metadata: Mapping[str, str] | None = None,
+        bitrate: str | None = None,
+        target_bytes: int | None = None,
+        overwrite: bool = False,
+        frames: int | None = None,
+        verify: Depth = "decode",
+        matrix: Matrix | None = None,
+    ) -> None:
+        self.path = Path(path).absolute()
+        self.format = format
+        self.encoder = encoder
+        self.written = 0
+        self._overwrite = overwrite
+        self._verify = verify
+        self._target_bytes = target_bytes
+        self._facts: VideoFacts | None = None
+        self._closed = False
+        self._pipe: FramePipe | None = None
+        check_output(
+            format,
+            path=str(path),
+            width=width,
+            height=height,
+            fps=exact_rate(fps),
+            frames=frames,
+            alpha=pixel_format == "rgba",
+            crf=crf,
+            audio=audio is not None,
+            target_bytes=target_bytes,
+        )
+        if format.codec != encoder.codec:
+            raise UsageError(f"{encoder.name} makes {encoder.codec}, and {format.name} needs {format.codec}")
+        self._frames = Frames(pixel_format, width, height, exact_rate(fps), matrix or matrix_for(height), count=frames)
+        self._frame_bytes = frame_bytes(pixel_format, width, height)
+        self._images = ImagePlan.of(self.path, format, self._frames.count)
+        target = Target(
+            file=self.path,
+            suffix=self.path.suffix,
+            format=format,
+            encoder=encoder.encoder,
+            quality=quality,
+            crf=crf,
+            preset=preset,
+            bitrate=bitrate,
+            audio=_checked_audio(audio, encoder.ffmpeg),
+            metadata=_checked_metadata(metadata or {}, format, self.path.suffix),
+        )
+        # Built once before anything is made: a wrong preset is said here.
+        encode_command(encoder.ffmpeg, self._frames, target)
+        self._two_stages = format.name == "gif" or target_bytes is not None
+        if self._images is not None:
+            self._images.check(overwrite=overwrite)
+            self._work = WorkPlace(self._images.anchor, folder=True)
+            self._target = replace(target, file=self._images.pattern_in(self._work.path))
+        else:
+            check_free(self.path, overwrite=overwrite)
+            self._work = WorkPlace(self.path)
+            self._target = replace(target, file=self._work.path)
+        self._master = self._work.beside(".mkv") if self._two_stages else None
+        try:
+            if self._master is not None:
+                command = master_command(encoder.ffmpeg, self._frames, self._master)
+            else:
+                command = encode_command(encoder.ffmpeg, self._frames, self._target)
+            self._pipe = FramePipe(command)
+        except BaseException:
+            self._work.discard()
+            raise
+        # A writer that is forgotten, or still open when the program ends, leaves nothing behind either.
+        self._leftover = weakref.finalize(self, _clean, self._pipe, self._work)
+
+    @property
+    def pid(self) -> int | None:
+        """Process number of the ffmpeg that takes the frames; None after the end."""
+        return None if self._pipe is None or self._closed else self._pipe.pid
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that takes the frames."""
+        return [] if self._pipe is None else list(self._pipe.command)
+
+    def write(self, frame: NDArray[np.uint8] | memoryview | bytes) -> None:
+        """Hand over the next frame; waits while the encoder is busy.
+
+        Args:
+            frame: (H, W, 3) or (H, W, 4) uint8 for RGB; for YUV the planes one after another, as (H*3/2, W)
+                or flat. It may be reused as soon as this returns.
+
+        Raises:
+            ValueError: the writer is closed, or the frame has another size.
+            FFmpegError: ffmpeg has died; the message carries its last lines. OutputError: the disk is full.
+        """
+        if self._closed or self._pipe is None:
+            raise ValueError(f"{self.path}: the writer is closed")
+        if self._frames.count is not None and self.written >= self._frames.count:
+            raise ValueError(f"{self.path}: all {self._frames.count} frames are written already")
+        try:
+            self._pipe.write(self._bytes_of(frame))
+        except SystemError_ as error:
+            self.abort()
+            raise self._named(error) from None
+        self.written += 1
+
+    def close(self) -> VideoFacts:
+        """Finish the file, decode it, and give it its name; calling it again gives the same facts.
+
+        Raises:
+            ValueError: it was aborted. OutputError: frames are missing, or the name is taken by now.
+            FFmpegError: ffmpeg failed, or what it made does not decode to the frames that were written.
+        """
+        if self._facts is not None:
+            return self._facts
+        if self._closed or self._pipe is None:
+            raise ValueError(f"{self.path}: the writer is closed")
+        try:
+            self._facts = self._finish(self._pipe)
+        except SystemError_ as error:
+            self.abort()
+            raise self._named(error) from error.__cause__
+        except BaseException:
+            self.abort()
+            raise
+        self._pipe.kill()
+        self._closed = True
+        self._leftover.detach()
+        return self._facts
+
+    def abort(self) -> None:
+        """Stop ffmpeg at once and remove the work file; calling it again, or after `close`, does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._leftover()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.abort()
+        elif not self._closed:
+            self.close()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _bytes_of(self, frame: NDArray[np.uint8] | memoryview | bytes) -> memoryview:
+        if isinstance(frame, np.ndarray):
+            if frame.dtype != np.uint8:
+                raise ValueError(f"a frame is uint8, not {frame.dtype}")
+            channels = {"rgb24": 3, "rgba": 4}.get(self._frames.pixel_format)
+            shape = (self._frames.height, self._frames.width, channels)
+            if channels is not None and frame.ndim > 1 and frame.shape != shape:
+                raise ValueError(f"a frame has the shape {shape}, not {frame.shape}")
+            frame = np.ascontiguousarray(frame).data
+        data = memoryview(frame).cast("B")
+        if data.nbytes != self._frame_bytes:
+            raise ValueError(f"a frame has {self._frame_bytes} bytes, not {data.nbytes}")
+        return data
+
+    def _finish(self, pipe: FramePipe) -> VideoFacts:
+        expected = self._frames.count
+        if self.written == 0 or (expected is not None and self.written != expected):
+            pipe.kill()
+            wanted = "at least one" if expected is None else str(expected)
+            raise OutputError(f"{self.path}: {self.written} frames were written, {wanted} expected")
+        pipe.finish()
+        frames = replace(self._frames, count=self.written)
+        if self._master is not None:
+            finish.from_master(
+                self.encoder.ffmpeg,
+                replace(frames, file=self._master),
+                self._target,
+                self._target_bytes,
+            )
+            self._master.unlink()
+        if self._images is not None:
+            return self._images.publish(self._work, frames, overwrite=self._overwrite)
+        facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg)
+        self._work.publish(overwrite=self._overwrite)
+        return replace(facts, path=self.path)
+
+    def _named(self, error: SystemError_) -> SystemError_:
+        """The error with the output's name in front."""
+        if str(self.path) in error.message:
+            return error
+        kind = OutputError if isinstance(error, OutputError) else FFmpegError
+        return kind(f"{self.path}: {error.message}", error.hint)
+
+
+def _clean(pipe: FramePipe, work: WorkPlace) -> None:
+    with contextlib.suppress(OSError):
+        pipe.kill()
+    work.discard()
+
+
+def _checked_audio(audio: Path | None, ffmpeg: str) -> Path | None:
+    """The sound file's full path.
+
+    Raises:
+        InputError: it is not there, or holds no sound.
+    """
+    if audio is None:
+        return None
+    if not audio.is_file():
+        raise InputError(f"{audio}: no such sound file")
+    if not has_sound(audio, ffmpeg):
+        raise InputError(f"{audio}: holds no sound that ffmpeg can read")
+    return audio.absolute()
+
+
+def _checked_metadata(metadata: Mapping[str, str], format_: FormatInfo, suffix: str) -> Mapping[str, str]:
+    if format_.metadata and format_.muxer_for(suffix) in ("mp4", "mov"):
+        for key in metadata:
+            if key not in TEXT_KEYS:
+                raise UsageError(f"{format_.name} has no place for the text {key!r}", f"it has {', '.join(TEXT_KEYS)}")
+    return metadata

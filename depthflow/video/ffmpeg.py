@@ -1,0 +1,159 @@
+"""Finds ffmpeg and starts it; it knows the program, and nothing of what is made with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import IO
+
+from depthflow.errors import FFmpegError
+
+_HINT = "pip install imageio-ffmpeg, or install ffmpeg itself (apt, dnf, brew, winget), or set DEPTHFLOW_FFMPEG"
+
+QUIET = ("-hide_banner", "-nostats", "-loglevel", "warning")
+"""Options that leave only warnings and errors on the error stream."""
+
+
+def ffmpeg_path() -> str:
+    """The ffmpeg to use: see `ffmpeg_paths`.
+
+    Raises:
+        FFmpegError: there is none, or DEPTHFLOW_FFMPEG names no program.
+    """
+    return ffmpeg_paths()[0]
+
+
+def ffmpeg_paths() -> list[str]:
+    """All ffmpegs of this machine, the preferred one first.
+
+    A program named by DEPTHFLOW_FFMPEG or IMAGEIO_FFMPEG_EXE is the only one. Otherwise the system's comes
+    first and the static build of imageio-ffmpeg second: some distributions leave x264 and x265 out of theirs.
+
+    Raises:
+        FFmpegError: there is none.
+    """
+    for variable in ("DEPTHFLOW_FFMPEG", "IMAGEIO_FFMPEG_EXE"):
+        if wanted := os.environ.get(variable):
+            found = shutil.which(wanted)
+            if found is None:
+                raise FFmpegError(f"{variable} is {wanted!r}, which is no program that can be run", _HINT)
+            return [found]
+    paths = [path for path in (shutil.which("ffmpeg"), _bundled()) if path]
+    if not paths:
+        raise FFmpegError("ffmpeg is not installed", _HINT)
+    return list(dict.fromkeys(paths))
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> str | None:
+    """imageio-ffmpeg's own build, None where its wheel carries none."""
+    try:
+        import imageio_ffmpeg
+
+        path = imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError, OSError):
+        return None
+    return shutil.which(str(path))
+
+
+@lru_cache(maxsize=8)
+def ffmpeg_version(path: str) -> str:
+    """Its version, such as "7.1.1".
+
+    Raises:
+        FFmpegError: it does not run.
+    """
+    result = run_ffmpeg([path, "-version"], timeout_s=20)
+    words = result.stdout.split(maxsplit=3)
+    if result.returncode != 0 or words[:2] != ["ffmpeg", "version"]:
+        raise FFmpegError(f"{path} does not run: {last_lines(result.stderr)}", _HINT)
+    return words[2].removeprefix("n")
+
+
+@lru_cache(maxsize=8)
+def encoder_names(path: str) -> frozenset[str]:
+    """Encoders that this ffmpeg was built with; whether they work here is another question.
+
+    Raises:
+        FFmpegError: it does not run.
+    """
+    result = run_ffmpeg([path, "-hide_banner", "-encoders"], timeout_s=20)
+    if result.returncode != 0:
+        raise FFmpegError(f"{path} does not run: {last_lines(result.stderr)}", _HINT)
+    _, _, table = result.stdout.partition("------")
+    return frozenset(line.split()[1] for line in table.splitlines() if len(line.split()) > 1)
+
+
+def spawn(
+    command: Sequence[str], *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Start ffmpeg apart from our terminal, its error stream on a pipe.
+
+    In a session of its own, Ctrl-C in the terminal does not reach it before we have decided what to do.
+    It still ends when we die: its standard input then comes to an end.
+
+    Raises:
+        FFmpegError: it cannot be started.
+    """
+    # SVT-AV1 writes its own banner past ffmpeg's log level; 1 leaves its errors.
+    environment = {**os.environ, "SVT_LOG": "1"}
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    try:
+        return subprocess.Popen(
+            list(command),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=environment,
+            start_new_session=sys.platform != "win32",
+            creationflags=flags,
+        )
+    except OSError as error:
+        raise FFmpegError(f"{command[0]} cannot be started: {error.strerror or error}", _HINT) from error
+
+
+def run_ffmpeg(
+    command: Sequence[str], *, timeout_s: float | None = None, data: bytes | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ffmpeg to its end and give back what it wrote; its exit status is for the caller to judge.
+
+    Args:
+        timeout_s: seconds after which it is killed; None waits for ever.
+        data: bytes for its standard input.
+
+    Raises:
+        FFmpegError: it cannot be started, or the time is over.
+    """
+    stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
+    process = spawn(command, stdin=stdin, stdout=subprocess.PIPE)
+    try:
+        out, err = process.communicate(data, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise FFmpegError(f"{command[0]} did not end within {timeout_s:g} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        _close(process.stdin, process.stdout, process.stderr)
+    return subprocess.CompletedProcess(
+        list(command), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+    )
+
+
+def _close(*streams: IO[bytes] | None) -> None:
+    for stream in streams:
+        if stream is not None:
+            stream.close()
+
+
+def last_lines(log: str, count: int = 4) -> str:
+    """The end of a log as one line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return "; ".join(lines[-count:]) or "it said nothing"

@@ -1,0 +1,88 @@
+"""Where a sequence of images goes: a folder, a numbered pattern, or one file for a single frame."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from depthflow.errors import FFmpegError
+from depthflow.video.command import Frames
+from depthflow.video.facts import VideoFacts
+from depthflow.video.formats import NUMBERED, FormatInfo
+from depthflow.video.probe_images import probe_images
+from depthflow.video.workfile import WorkPlace, check_free, check_images, publish_file, publish_images
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """The names of the images.
+
+    Attributes:
+        folder: where they go.
+        before, digits, after: a name is before + number with that many digits + after.
+        single: the one file, if there is only one frame and a file was named.
+    """
+
+    folder: Path
+    before: str
+    digits: int
+    after: str
+    single: Path | None = None
+
+    @classmethod
+    def of(cls, path: Path, format_: FormatInfo, frames: int | None) -> ImagePlan | None:
+        """The plan for a path; None for formats that are one file anyway."""
+        if format_.kind != "images":
+            return None
+        match = NUMBERED.search(path.name)
+        if match:
+            before, after = path.name[: match.start()], path.name[match.end() :]
+            after = after if Path(after).suffix else after + format_.suffix
+            return cls(path.parent, before.replace("%%", "%"), int(match[1] or 5), after.replace("%%", "%"))
+        if frames == 1 and path.suffix.lower() in format_.suffixes:
+            return cls(path.parent, path.stem, 0, path.suffix, single=path)
+        return cls(path, "frame_", 5, format_.suffix)
+
+    @property
+    def anchor(self) -> Path:
+        """The work folder is made beside this: inside a folder that is there, else next to its name."""
+        return self.single or (self.folder / "images" if self.folder.is_dir() else self.folder)
+
+    @property
+    def names(self) -> re.Pattern[str]:
+        """What our images are called."""
+        return re.compile(rf"{re.escape(self.before)}\d{{{max(1, self.digits)},}}{re.escape(self.after)}")
+
+    def pattern_in(self, folder: Path) -> Path:
+        """ffmpeg's pattern for them in the work folder; a percent sign is written twice there."""
+        name = f"{self.before.replace('%', '%%')}%0{max(1, self.digits)}d{self.after.replace('%', '%%')}"
+        return Path(str(folder).replace("%", "%%")) / name
+
+    def check(self, *, overwrite: bool) -> None:
+        """Say before any work that the names are taken."""
+        if self.single is not None:
+            check_free(self.single, overwrite=overwrite)
+        else:
+            check_images(self.folder, overwrite=overwrite, ours=self.names)
+
+    def publish(self, work: WorkPlace, frames: Frames, *, overwrite: bool) -> VideoFacts:
+        """Count and read the images in the work folder, and give them their names.
+
+        Raises:
+            FFmpegError: their number is not that of the frames. OutputError: they cannot be moved.
+        """
+        facts = probe_images(work.path)
+        if facts.frames != frames.count or (facts.width, facts.height) != (frames.width, frames.height):
+            raise FFmpegError(
+                f"{facts.frames} images of {facts.width}x{facts.height} came out, not {frames.count} of "
+                f"{frames.width}x{frames.height}"
+            )
+        facts = replace(facts, fps=float(frames.rate), rate=frames.rate, duration=frames.seconds or 0.0)
+        if self.single is None:
+            publish_images(work, self.folder, overwrite=overwrite, ours=self.names)
+            return replace(facts, path=self.folder)
+        (image,) = work.path.iterdir()
+        publish_file(image, self.single, overwrite=overwrite)
+        work.discard()
+        return replace(facts, path=self.single)

@@ -1,0 +1,70 @@
+"""Reads facts from animations and still images through Pillow, which knows their timing better than ffmpeg."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from depthflow.errors import InputError
+from depthflow.video.colour import exact_rate
+from depthflow.video.facts import VideoFacts
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def probe_images(path: Path) -> VideoFacts:
+    """An animation, one image, or a folder of images; every frame of an animation is decoded.
+
+    In a folder the files are counted, and the first and the last one decoded.
+
+    Raises:
+        InputError: it is not there, is no image, or is damaged.
+    """
+    if path.is_dir():
+        return _probe_folder(path)
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with Image.open(path) as image:
+            frames = int(getattr(image, "n_frames", 1))
+            seconds = 0.0
+            for index in range(frames):
+                image.seek(index)
+                image.load()
+                seconds += float(image.info.get("duration", 0)) / 1000
+            texts = {
+                str(key).lower(): value
+                for key, value in image.info.items()
+                if isinstance(value, str) and key != "comment"
+            }
+            return VideoFacts(
+                path=path,
+                frames=frames,
+                width=image.width,
+                height=image.height,
+                fps=frames / seconds if seconds > 0 else 0.0,
+                duration=seconds,
+                codec=(image.format or "").lower(),
+                pixel_format=image.mode,
+                bytes=path.stat().st_size,
+                rate=exact_rate(frames / seconds) if seconds > 0 else None,
+                metadata=texts,
+            )
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: is no image that can be read") from None
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: is damaged: {error}") from None
+
+
+def _probe_folder(folder: Path) -> VideoFacts:
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f"{folder}: holds no images")
+    first, last = probe_images(files[0]), probe_images(files[-1])
+    if (first.width, first.height) != (last.width, last.height):
+        raise InputError(f"{folder}: {files[0].name} and {files[-1].name} differ in size")
+    return replace(
+        first, path=folder, frames=len(files), duration=0.0, bytes=sum(file.stat().st_size for file in files)
+    )

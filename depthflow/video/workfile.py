@@ -1,0 +1,290 @@
+"""Hidden work files beside the result, and how they become it: all at once or not at all.
+
+It knows files and folders, and nothing of what is in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from depthflow.errors import OutputError
+
+STALE_SECONDS = 3600.0
+"""A dead process's work file is left alone this long: its ffmpeg may still be finishing it."""
+_STALE_ANYWHERE_SECONDS = 86400.0
+"""The same where we cannot see whether the process lives: another host, or Windows."""
+
+_NAME = re.compile(r"\.(?P<stem>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part(?:\.\w+)?")
+
+
+def explain(error: OSError, path: Path) -> OutputError:
+    """An operating system's error in plain words, about the path that the user asked for."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return OutputError(f"{path}: the disk is full", "free some space, or write to another disk")
+        case errno.EACCES | errno.EPERM:
+            return OutputError(f"{path}: no permission to write here", "choose another folder with -o")
+        case errno.EROFS:
+            return OutputError(f"{path}: the file system is read-only", "choose another folder with -o")
+        case errno.ENAMETOOLONG:
+            return OutputError(f"{path}: the name is too long")
+        case errno.ENOTDIR:
+            return OutputError(f"{path}: part of the path is a file, not a folder")
+    return OutputError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+class WorkPlace:
+    """A hidden file (or folder) beside the result.
+
+    Its name is `.name.<host>-<pid>-<random>.part.ext`. Folders that are missing on the way are made, and
+    taken away again by `discard` if nothing came to lie in them.
+
+    Args:
+        final: where the result goes.
+        folder: the work place is a folder; else it is a file, made at once, so that what cannot be written
+            is known before any work is done.
+
+    Raises:
+        OutputError: it cannot be made here.
+    """
+
+    def __init__(self, final: Path, *, folder: bool = False) -> None:
+        self.final = final
+        self.folder = folder
+        self._made: list[Path] = []
+        self._extra: list[Path] = []
+        parent = final.parent
+        try:
+            self._make_folders(parent)
+            sweep(parent)
+            self.path = parent / _hidden_name(final, folder=folder)
+            if folder:
+                self.path.mkdir()
+            else:
+                self.path.touch(exist_ok=False)
+        except OSError as error:
+            self._remove_folders()
+            raise explain(error, final) from error
+
+    def beside(self, suffix: str) -> Path:
+        """The name of one more hidden file, removed with the work place; nothing is made yet."""
+        extra = self.final.parent / _hidden_name(self.final.with_suffix(suffix), folder=False)
+        self._extra.append(extra)
+        return extra
+
+    def publish(self, *, overwrite: bool) -> None:
+        """Give the finished file its name.
+
+        Raises:
+            OutputError: something has that name by now and may not be replaced, or the disk failed.
+        """
+        publish_file(self.path, self.final, overwrite=overwrite)
+        self._made.clear()
+        self._clear_extra()
+
+    def discard(self) -> None:
+        """Remove the work place and all that lies in it; calling it again does nothing."""
+        self._clear_extra()
+        if self.folder:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
+        self._remove_folders()
+
+    def _clear_extra(self) -> None:
+        for extra in self._extra:
+            with contextlib.suppress(OSError):
+                extra.unlink(missing_ok=True)
+
+    def _make_folders(self, parent: Path) -> None:
+        missing = []
+        while not parent.exists():
+            missing.append(parent)
+            parent = parent.parent
+        for folder in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                self._made.append(folder)
+
+    def _remove_folders(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._made:
+                self._made.pop().rmdir()
+
+
+def exists(path: Path) -> OutputError:
+    """The error for a result that is there already."""
+    return OutputError(f"{path}: is there already", "give --overwrite to replace it, or another name")
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Say before any work that a file's name is taken.
+
+    Raises:
+        OutputError: a folder has this name, or a file that may not be replaced.
+    """
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder", f"name a file in it, such as {path / 'video.mp4'}")
+        if not overwrite and path.exists():
+            raise exists(path)
+    except PermissionError as error:
+        raise explain(error, path) from error
+
+
+def publish_file(source: Path, final: Path, *, overwrite: bool) -> None:
+    """Put a finished file on the disk for certain, and give it its name.
+
+    Raises:
+        OutputError: something has that name by now and may not be replaced, or the disk failed.
+    """
+    try:
+        _sync(source)
+        if overwrite:
+            source.replace(final)
+        else:
+            _rename_new(source, final)
+        _sync(final.parent)
+    except FileExistsError:
+        raise exists(final) from None
+    except OSError as error:
+        raise explain(error, final) from error
+
+
+def publish_images(work: WorkPlace, final: Path, *, overwrite: bool, ours: re.Pattern[str]) -> None:
+    """Give a folder of images its name, or move the images into a folder that is there already.
+
+    Args:
+        final: the folder they go to.
+        overwrite: images of ours that are there may be replaced; they all go, so that no tail of an older
+            and longer sequence is left. Other files are never touched.
+        ours: names of the images.
+
+    Raises:
+        OutputError: see `check_images`, or the disk failed.
+    """
+    try:
+        images = sorted(work.path.iterdir())
+        for image in images:
+            _sync(image)
+        _sync(work.path)
+        if not final.exists():
+            work.path.rename(final)
+        else:
+            check_images(final, overwrite=overwrite, ours=ours)
+            names = {image.name for image in images}
+            old = [file for file in final.iterdir() if ours.fullmatch(file.name) and file.name not in names]
+            for image in images:
+                image.replace(final / image.name)
+            for file in old:
+                file.unlink()
+        _sync(final.parent)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise explain(error, final) from error
+    work.discard()
+
+
+def check_images(folder: Path, *, overwrite: bool, ours: re.Pattern[str]) -> None:
+    """Say before any work that images cannot go into a folder.
+
+    Raises:
+        OutputError: it is a file, or it holds images of that name that may not be replaced.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, and the images need a folder")
+    if folder.is_dir() and not overwrite:
+        for file in folder.iterdir():
+            if ours.fullmatch(file.name):
+                raise exists(file)
+
+
+def sweep(folder: Path) -> None:
+    """Remove work files that dead processes left in a folder. One listing; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for file in _left_over(folder):
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+
+def _left_over(folder: Path) -> Iterator[Path]:
+    now = time.time()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") or not (match := _NAME.fullmatch(entry.name)):
+                continue
+            here = match["host"] == _host() and sys.platform != "win32"
+            if here and _alive(int(match["pid"])):
+                continue
+            with contextlib.suppress(OSError):
+                if now - entry.stat().st_mtime > (STALE_SECONDS if here else _STALE_ANYWHERE_SECONDS):
+                    yield Path(entry.path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _hidden_name(final: Path, *, folder: bool) -> str:
+    """A name that no one else has, and not longer than file systems take (255 bytes)."""
+    stem = final.name if folder else final.stem
+    while len(stem.encode()) > 180:
+        stem = stem[:-1]
+    suffix = "" if folder else final.suffix
+    return f".{stem or 'out'}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """Rename without replacing: FileExistsError if somebody was faster."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here (exFAT, some network shares): a check just before is the best there is.
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
+        source.replace(target)
+    else:
+        source.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder on the disk for certain."""
+    if path.is_dir() and sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems cannot sync folders, and say so with EINVAL.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
