@@ -15,6 +15,7 @@ import pytest
 
 from depthflow import paths
 from depthflow.errors import OutputError, UnknownNameError, UsageError
+from depthflow.images_decode import MAX_BYTES, MAX_PIXELS
 from depthflow.jobs import spec
 from depthflow.jobs.spec import JobSpec
 from depthflow.settings import (
@@ -58,6 +59,10 @@ class TestTheShippedFile:
     def test_agrees_with_the_defaults_of_a_job_spec(self, user_file: Path) -> None:
         settings = load_settings(user_file=user_file, environ={}).settings
         assert JobSpec.parse({"photo": "a.jpg", **job_base(settings)}) == JobSpec(photo="a.jpg")
+
+    def test_agrees_with_the_limits_of_photos(self, user_file: Path) -> None:
+        limits = load_settings(user_file=user_file, environ={}).settings.limits
+        assert (limits.max_photo_bytes, limits.max_photo_pixels) == (MAX_BYTES, MAX_PIXELS)
 
     def test_holds_every_key_once_in_the_order_of_the_model(self) -> None:
         table = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
@@ -139,9 +144,7 @@ class TestPrecedence:
         assert (got, type(got)) == (value, type(value))
 
     def test_a_job_gets_the_values(self, write: Callable[[str], Path]) -> None:
-        file = write(
-            "[output]\nformat = 'gif'\nencoder_preset = 'slow'\n[motion]\nname = 'dolly'\nstrength = -2\n"
-        )
+        file = write("[output]\nformat = 'gif'\nencoder_preset = 'slow'\n[motion]\nname = 'dolly'\nstrength = -2\n")
         base = job_base(load_settings(user_file=file, environ={}).settings)
         job = JobSpec.parse({"photo": "a.jpg", **base})
         assert (job.outputs[0].format, job.outputs[0].encoder_preset) == ("gif", "slow")
@@ -343,9 +346,7 @@ class TestWriting:
         assert file.read_text() == "[output\n"
 
     @pytest.mark.skipif(sys.platform == "win32", reason="links and modes are POSIX's")
-    def test_a_link_stays_a_link_and_the_mode_stays(
-        self, write: Callable[[str], Path], tmp_path: Path
-    ) -> None:
+    def test_a_link_stays_a_link_and_the_mode_stays(self, write: Callable[[str], Path], tmp_path: Path) -> None:
         real = write("[output]\nfps = 24\n")
         real.chmod(0o640)
         link = tmp_path / "link.toml"

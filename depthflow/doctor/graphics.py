@@ -1,0 +1,80 @@
+"""Whether OpenGL works here, and whether the GPU or the CPU draws. It opens no context in its own process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from depthflow.doctor import machine
+from depthflow.doctor.check import Answer, Check, Facts, ask
+from depthflow.errors import DepthFlowError
+from depthflow.render.context import missing_hint
+
+TIMEOUT_S = 30.0
+"""Far more than any working driver takes (llvmpipe here: 1 s), far less than a user's patience with a hung one."""
+
+
+def check_gl() -> Check:
+    backend = _backend()
+    answer = ask(["-m", "depthflow.render.context", "--backend", backend], TIMEOUT_S)
+    return judge(answer, machine.gpus(), container=machine.in_container())
+
+
+def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
+    """The check's result.
+
+    Args:
+        answer: what depthflow.render.context said.
+        gpus: what `machine.gpus` found.
+        container: we are in one.
+    """
+    said = answer.lines[-1] if answer.lines else {}
+    facts: Facts = {key: value for key, value in said.items() if key not in ("error", "hint")}
+    facts["gpus"] = gpus
+    if answer.trouble:
+        mend = "update or reinstall the graphics driver; LIBGL_ALWAYS_SOFTWARE=1 draws without it"
+        return Check("gl", "fail", facts, f"the OpenGL driver {answer.trouble}{_said(answer)}", mend)
+    if "error" in said:
+        return Check("gl", "fail", facts, str(said["error"]), str(said.get("hint") or missing_hint()))
+    if "renderer" not in said:
+        return Check("gl", "fail", facts, f"OpenGL could not be asked{_said(answer)}", missing_hint())
+    if said.get("software") and gpus:
+        problem = f"a GPU is there ({', '.join(gpus)}), but OpenGL runs in software ({said['renderer']})"
+        return Check("gl", "warn", facts, problem, _software_mend(gpus, container))
+    return Check("gl", "ok", facts)
+
+
+def _backend() -> str:
+    """The back end of the settings; a broken settings file is told by another check."""
+    try:
+        from depthflow.settings import load_settings
+
+        return load_settings().settings.render.gl_backend
+    except DepthFlowError:
+        return "auto"
+
+
+def _said(answer: Answer) -> str:
+    return f": {answer.log}" if answer.log else ""
+
+
+def _software_mend(gpus: list[str], container: bool) -> str:
+    """How the GPU comes to draw."""
+    if os.environ.get("LIBGL_ALWAYS_SOFTWARE", "0") not in ("", "0", "false"):
+        return "unset LIBGL_ALWAYS_SOFTWARE"
+    if "NVIDIA" in gpus and container:
+        return (
+            "start the container with the capability graphics: "
+            "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=graphics,video,compute,utility"
+        )
+    if "NVIDIA" in gpus:
+        return (
+            "install the OpenGL part of NVIDIA's driver (libnvidia-gl-VERSION on Debian and Ubuntu), which brings "
+            "libEGL_nvidia.so.0 and glvnd/egl_vendor.d/10_nvidia.json"
+        )
+    closed = [node for node in sorted(Path("/dev/dri").glob("renderD*")) if not os.access(node, os.R_OK | os.W_OK)]
+    if closed:
+        return f"{closed[0]} may not be opened: sudo usermod -aG render,video $USER, then log in again"
+    if container and not Path("/dev/dri").exists():
+        return "give the container the GPU: docker run --device /dev/dri"
+    return missing_hint()
