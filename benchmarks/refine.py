@@ -113,7 +113,7 @@ def main() -> None:
     args = parser.parse_args()
     print("mean error x 100 within 8 px of a jump | % of those off by > 0.05 | mean error x 100 elsewhere")
     print(f"{'':22}", *(f"{m + ' ' + c:>9}"[-9:] for m in METHODS for c in ("edge", "off", "rest")))
-    for blur in (0.0, 1.2, 2.0):
+    for blur in (0.0, 1.2, 2.0, 3.0):
         cells = [row(f"{n} blur {blur}", p, t, as_network(filled(t), blur), False) for n, p, t in scenes(args.data)]
         print(f"{'mean':22}", *(f"{c:9.2f}" for c in np.mean(cells, axis=0)))
     if args.network:

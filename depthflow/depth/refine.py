@@ -17,6 +17,8 @@ around the jumps only: smooth depth stays smooth, and no texture of the photo ge
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +26,18 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-RADIUS = 4
-"""Pixels around a jump, at every level; at the first this must reach over a network's ramp."""
-JUMP_LOW, JUMP_HIGH = 0.02, 0.05
+RADII = (4,)
+"""Pixels around a jump at the network's own resolution, pass by pass: they must reach over its ramps."""
+RADIUS = 3
+"""Pixels around a jump at the later levels, where it is a few pixels wide already."""
+JUMP_LOW, JUMP_HIGH = 0.025, 0.07
 """Steps below the first are left soft, above the second fully sharpened; parts of the depth range."""
-COLOUR_SIGMA = 8.0
+COLOUR_SIGMA = np.float32(5.0)
 """Colours as far apart as this (8-bit Lab) still count as much alike; grows with the contrast around."""
-SHARPNESS = 3.0
+SHARPNESS = np.float32(3.0)
 """Slope of the step between both sides, per vote share."""
-_CHUNK = 8192
+_TINY = np.float32(1e-12)
+_CHUNK = 4096  # twenty voters of four floats: stays in the second-level cache
 
 
 def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
@@ -49,13 +54,15 @@ def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
     width, height = size or (guide.shape[1], guide.shape[0])
     depth = np.ascontiguousarray(depth, np.float32)
     low, high = float(depth.min()), float(depth.max())
-    if high - low < JUMP_LOW:
-        return _resize(depth, width, height)
     # The photo is shrunk once to the grid; the coarser levels are made from that.
     picture = _shrunk(guide, width, height)
-    for level in _levels(depth.shape[1], depth.shape[0], width, height):
-        depth = _snap(_resize(depth, *level), _shrunk(picture, *level))
-    return np.clip(depth, low, high)
+    for i, level in enumerate(_levels(depth.shape[1], depth.shape[0], width, height)):
+        depth, view = _resize(depth, *level), _shrunk(picture, *level)
+        for radius in (RADIUS,) if i else RADII:
+            depth = _snap(depth, view, radius)
+    # Cubic enlargement may overshoot by a little.
+    kept: F32 = np.clip(depth, low, high)
+    return kept
 
 
 def _levels(w: int, h: int, width: int, height: int) -> list[tuple[int, int]]:
@@ -92,70 +99,117 @@ def _shrunk(picture: U8, width: int, height: int) -> U8:
 
 
 def _range(depth: F32, radius: int) -> tuple[F32, F32]:
-    """Least and largest depth within a disc."""
+    """Least and largest depth within a square window."""
     import cv2
 
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.erode(depth, disc), np.float32), np.asarray(cv2.dilate(depth, disc), np.float32)
+    # A square is separable, which makes it ten times as fast as a disc.
+    square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return np.asarray(cv2.erode(depth, square), np.float32), np.asarray(cv2.dilate(depth, square), np.float32)
 
 
-def _snap(depth: F32, picture: U8) -> F32:
+def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
+    """(far, near, strength): depth on both sides of the jump around a pixel, and how much of a ramp it stands on.
+
+    The strength is 0 off the ramp, on plateaus beside one and on slopes, 1 on the ramp of a clear jump.
+    """
+    far, near = _range(depth, radius)
+    wide_far, wide_near = _range(depth, 2 * radius)
+    close_far, close_near = _range(depth, 1)
+    spread = near - far
+    jump = 2 * spread - (wide_near - wide_far)
+    strength = _rise(jump, JUMP_LOW, JUMP_HIGH)
+    # Pixels between two jumps, on a plateau of their own, must stay there: only who stands on a ramp moves. A
+    # straight ramp as wide as the window rises by 1/radius of the spread within the close window.
+    share = (close_near - close_far) / (spread + np.float32(1e-6))
+    strength *= _rise(share, 0.15 / radius, 0.5 / radius)
+    return far, near, strength
+
+
+def _rise(x: F32, low: float, high: float) -> F32:
+    """0 below low, 1 above high, straight between."""
+    return np.clip((x - np.float32(low)) * np.float32(1 / (high - low)), 0, 1).astype(np.float32)
+
+
+def _snap(depth: F32, picture: U8, radius: int) -> F32:
     """Sharpen the jumps of one level; depth (h, w) and picture (h, w, 3) have one size."""
     import cv2
 
-    far, near = _range(depth, RADIUS)
-    wide_far, wide_near = _range(depth, 2 * RADIUS)
-    spread = near - far
-    jump = 2 * spread - (wide_near - wide_far)
-    rows, columns = np.nonzero(jump > JUMP_LOW)
+    far, near, strength = _ramps(depth, radius)
+    rows, columns = np.nonzero(strength > 0.02)
     if rows.size == 0:
         return depth
-    strength = np.clip((jump[rows, columns] - JUMP_LOW) / (JUMP_HIGH - JUMP_LOW), 0, 1)
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
-    # Colour and depth side by side: one gather per voter. The border repeats.
-    stack = np.concatenate([lab.astype(np.float32), depth[:, :, None]], axis=2)
-    stack = np.pad(stack, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
-    stride = stack.shape[1]
-    flat = stack.reshape(-1, 4)
-    centre = (rows + RADIUS) * stride + columns + RADIUS
-    taps, nearness = _taps(stride)
-    result = depth.copy()
-    for start in range(0, centre.size, _CHUNK):
+    padded = [np.pad(plane, radius, mode="edge").astype(np.float32) for plane in (*cv2.split(lab), depth)]
+    stride = padded[0].shape[1]
+    planes = [plane.ravel() for plane in padded]
+    taps, nearness = _taps(radius, stride)
+    centre = (rows + radius) * stride + columns + radius
+    low, high, force, old = (a[rows, columns] for a in (far, near, strength, depth))
+
+    def chunk(start: int) -> F32:
         part = slice(start, start + _CHUNK)
-        r, c = rows[part], columns[part]
-        new = _vote(flat, centre[part], taps, nearness, far[r, c], near[r, c])
-        old = depth[r, c]
-        result[r, c] = old + strength[part] * (new - old)
-    return result
+        new = _vote(planes, centre[part], taps, nearness, low[part], high[part])
+        return (old[part] + force[part] * (new - old[part])).astype(np.float32)
+
+    starts = range(0, centre.size, _CHUNK)
+    result = depth.copy()
+    if len(starts) < 3:
+        result[rows, columns] = np.concatenate([chunk(start) for start in starts])
+    else:
+        # numpy lets go of the interpreter's lock inside these chunks.
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            result[rows, columns] = np.concatenate(list(pool.map(chunk, starts)))
+    # Single pixels that voted otherwise than all around them are specks.
+    return np.asarray(cv2.medianBlur(result, 3), np.float32)
 
 
-def _taps(stride: int) -> tuple[NDArray[np.int64], F32]:
-    """Offsets of the voters in the flat picture, every second pixel of a disc, and their weight by distance."""
-    grid = range(-RADIUS, RADIUS + 1)
-    spots = [(y, x) for y in grid for x in grid if (x + y) % 2 == 0 and x * x + y * y <= (RADIUS + 0.5) ** 2]
+def _taps(radius: int, stride: int) -> tuple[NDArray[np.int64], F32]:
+    """Offsets of the voters in the flat picture, thinned out to some twenty, and their weight by distance."""
+    step = 2 if radius > 4 else 1
+    grid = range(-radius, radius + 1, step)
+    spots = [(y, x) for y in grid for x in grid if x * x + y * y <= (radius + 0.5) ** 2]
+    if len(spots) > 30:
+        spots = [(y, x) for y, x in spots if (x + y) // step % 2 == 0]
     offsets = np.array([y * stride + x for y, x in spots], np.int64)
     square = np.array([x * x + y * y for y, x in spots], np.float32)
-    return offsets, np.exp(-square / (2 * (0.6 * RADIUS) ** 2)).astype(np.float32)
+    return offsets[:, None], np.exp(-square / (2 * (0.6 * radius) ** 2)).astype(np.float32)[:, None]
 
 
-def _vote(flat: F32, centre: NDArray[np.int64], taps: NDArray[np.int64], nearness: F32, far: F32, near: F32) -> F32:
-    """New depth of n pixels from the votes of t voters around each."""
-    around = flat[centre[:, None] + taps]
-    own = flat[centre]
-    square = ((around[:, :, :3] - own[:, None, :3]) ** 2).sum(axis=2)
+def _vote(
+    planes: list[F32],
+    centre: NDArray[np.int64],
+    taps: NDArray[np.int64],
+    nearness: F32,
+    far: F32,
+    near: F32,
+) -> F32:
+    """New depth of n pixels from the votes of t voters around each; arrays are (t, n)."""
+    index = centre + taps
+    square = np.zeros(index.shape, np.float32)
+    for plane in planes[:3]:
+        difference = plane.take(index, mode="clip")
+        difference -= plane[centre]
+        difference *= difference
+        square += difference
+    values = planes[3].take(index, mode="clip")
+    side = values - far
+    side /= near - far
     # Where everything around differs, as in foliage, likeness is relative.
-    width = 2 * COLOUR_SIGMA**2 + 0.5 * square.mean(axis=1, keepdims=True)
-    weight = np.exp(-square / width) * nearness
-    values = around[:, :, 3]
-    side = (values - far[:, None]) / (near - far)[:, None]
+    square *= np.float32(-1) / (2 * COLOUR_SIGMA**2 + np.float32(0.5) * square.mean(axis=0))
+    weight = np.exp(square, out=square)
+    weight *= nearness
     # Who stands in the middle of the ramp knows nothing.
-    sure = np.clip(np.abs(2 * side - 1), 0.02, 1) ** 2
+    sure = np.clip(np.abs(2 * side - 1), np.float32(0.1), np.float32(1))
+    sure *= sure
     weight *= sure
-    for_near = weight * np.clip(side, 0, 1)
-    total = weight.sum(axis=1) + 1e-12
-    share = for_near.sum(axis=1) / total
-    for_far = weight - for_near
-    level_near = (for_near * values).sum(axis=1) / (for_near.sum(axis=1) + 1e-12)
-    level_far = (for_far * values).sum(axis=1) / (for_far.sum(axis=1) + 1e-12)
-    step = np.clip((share - 0.5) * SHARPNESS + 0.5, 0, 1)
-    return (level_far + step * (level_near - level_far)).astype(np.float32)
+    for_near = weight * side
+    weight -= for_near  # what is left is for the far side
+    total_near, total_far = for_near.sum(axis=0) + _TINY, weight.sum(axis=0) + _TINY
+    for_near *= values
+    weight *= values
+    level_near = for_near.sum(axis=0) / total_near
+    level_far = weight.sum(axis=0) / total_far
+    share = total_near / (total_near + total_far)
+    step = np.clip((share - np.float32(0.5)) * SHARPNESS + np.float32(0.5), 0, 1)
+    voted: F32 = level_far + step * (level_near - level_far)
+    return voted
