@@ -121,6 +121,7 @@ def render(
     from depthflow.api import build_spec
     from depthflow.errors import UsageError
     from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.jobs.pipeline import ending
     from depthflow.video.formats import format_for
 
     batch = is_batch(photos)
@@ -166,7 +167,7 @@ def render(
     info = format_for(spec.outputs[0].path, spec.outputs[0].format)
     if batch or into_folder:
         folder = output if into_folder else None
-        items = collect(photos, suffix=info.suffixes[0], folder=folder, recursive=recursive)
+        items = collect(photos, ending=ending(info, spec.outputs[0].frames), folder=folder, recursive=recursive)
     else:
         items = [Item(photos[0], None)]
     if print_job:

@@ -29,7 +29,7 @@ def is_batch(photos: Sequence[str]) -> bool:
     return len(photos) != 1 or Path(photos[0]).is_dir()
 
 
-def collect(photos: Sequence[str], *, suffix: str, folder: Path | None, recursive: bool = False) -> list[Item]:
+def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursive: bool = False) -> list[Item]:
     """Every photo that is meant, with its output.
 
     A folder's sub-folders are mirrored below `folder`. Photos whose results would have one name (cat.jpg and
@@ -37,7 +37,7 @@ def collect(photos: Sequence[str], *, suffix: str, folder: Path | None, recursiv
 
     Args:
         photos: paths, folders, URLs.
-        suffix: of the results, such as ".mp4".
+        ending: of the results' names, such as ".mp4".
         folder: where results go; None puts them beside their photos.
 
     Raises:
@@ -56,17 +56,17 @@ def collect(photos: Sequence[str], *, suffix: str, folder: Path | None, recursiv
             found.append((entry, folder or Path()))
         else:
             found.append((entry, folder or top.parent))
-    wanted = [place / f"{name_of(photo)}{suffix}" for photo, place in found]
+    wanted = [place / f"{name_of(photo)}{ending}" for photo, place in found]
     twice = {path for path, count in Counter(wanted).items() if count > 1}
     items, taken = [], set(wanted)
     for (photo, place), path in zip(found, wanted, strict=True):
         output = path
         if path in twice or _same(path, photo):
             kind = Path(photo).suffix.lstrip(".").lower() or "photo"
-            output = place / f"{name_of(photo)}-{kind}{suffix}"
+            output = place / f"{name_of(photo)}-{kind}{ending}"
             number = 2
             while output in taken:
-                output = place / f"{name_of(photo)}-{kind}-{number}{suffix}"
+                output = place / f"{name_of(photo)}-{kind}-{number}{ending}"
                 number += 1
             taken.add(output)
         items.append(Item(photo, output))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import UsageError
-from depthflow.images import Limits, Photo, load_photo
+from depthflow.images import Limits, Photo, load_photo, name_of
 from depthflow.jobs.library import motion_of, resolve
 from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import DepthSpec, JobSpec, OutputSpec
@@ -143,29 +143,40 @@ def make(
 def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
     """Everything about an output that can be wrong without looking at the photo."""
     from depthflow.video.encoders import choose_encoder
-    from depthflow.video.formats import format_for
+    from depthflow.video.formats import check_output, format_for
+    from depthflow.video.workfile import check_free
 
     info = format_for(output.path, output.format)
     path = output_path(spec.photo, output, info)
-    if not output.overwrite and path.exists():
-        raise UsageError(f"{path}: is already there", "--overwrite replaces it, -o names another file")
+    check_output(
+        info,
+        path=str(path),
+        fps=output.fps,
+        frames=output.frames,
+        crf=output.crf,
+        audio=spec.audio is not None,
+    )
     if _same_file(path, spec.photo):
         raise UsageError(f"{path}: is the photo itself", "name another output with -o")
+    check_free(path, overwrite=output.overwrite)
     return _Plan(output, path, info, choose_encoder(info, output.encoder))
 
 
+def ending(info: FormatInfo, frames: int) -> str:
+    """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images."""
+    return "-frames" if info.kind == "images" and frames > 1 else info.suffix
+
+
 def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
-    """Where an output goes: as named, or beside the photo with the format's suffix."""
+    """Where an output goes: as named, or beside the photo; photos without a folder go into the current one."""
     if output.path is not None:
         return Path(output.path).expanduser()
-    suffix = info.suffixes[0]
-    if photo == "-" or "://" in photo:
-        from depthflow.images import name_of
-
-        return Path(f"{name_of(photo)}{suffix}")
+    name = f"{name_of(photo)}{ending(info, output.frames)}"
+    if not _is_local(photo):
+        return Path(name)
     source = Path(photo).expanduser()
-    path = source.with_suffix(suffix)
-    return path if path != source else source.with_name(f"{source.stem}-parallax{suffix}")
+    path = source.with_name(name)
+    return path if path != source else source.with_name(f"{source.stem}-parallax{source.suffix}")
 
 
 def _same_file(path: Path, photo: str) -> bool:
@@ -279,31 +290,30 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
         cameras = renderer.framed(cameras)
         renderer.prepare(cameras)
         clock.update(1)
-    with renderer, run.stage(StageClock(run.report, "render", len(cameras))) as clock:
-        writer = VideoWriter(
-            plan.path,
-            width=size[0],
-            height=size[1],
-            fps=output.fps,
-            format=plan.format,
-            encoder=plan.encoder,
-            quality=output.quality,
-            crf=output.crf,
-            preset=output.encoder_preset,
-            pixel_format="rgba",
-            audio=Path(spec.audio) if spec.audio else None,
-            metadata={"comment": f"DepthFlow {spec.canonical()}"},
-            overwrite=output.overwrite,
-            frames=len(cameras),
-        )
-        with writer:
-            for done, frame in enumerate(renderer.raw_frames(cameras), start=1):
+    writer = VideoWriter(
+        plan.path,
+        width=size[0],
+        height=size[1],
+        fps=output.fps,
+        format=plan.format,
+        encoder=plan.encoder,
+        quality=output.quality,
+        crf=output.crf,
+        preset=output.encoder_preset,
+        audio=Path(spec.audio) if spec.audio else None,
+        metadata={"comment": f"DepthFlow {spec.canonical()}"},
+        overwrite=output.overwrite,
+        frames=len(cameras),
+    )
+    with renderer, writer:
+        with run.stage(StageClock(run.report, "render", len(cameras))) as clock:
+            for done, frame in enumerate(renderer.frames(cameras), start=1):
                 run.cancel.check()
                 writer.write(frame)
                 clock.update(done)
-            with run.stage(StageClock(run.report, "publish", 1)) as publishing:
-                facts = writer.close()
-                publishing.update(1)
+        with run.stage(StageClock(run.report, "publish", 1)) as clock:
+            facts = writer.close()
+            clock.update(1)
     return Made(
         path=plan.path,
         format=plan.format.name,
