@@ -105,7 +105,7 @@ def load_photo(
     stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(shown)
     label = _one_line(shown)
     if isinstance(source, bytes):
-        label, data = "the photo", source
+        label, data = "the file", source
     elif source == STDIN:
         label, data = "standard input", _read_stdin(stdin, limits)
     elif isinstance(source, str) and _SCHEME.match(source):

@@ -69,9 +69,9 @@ def to_srgb(image: Image.Image, label: str, notes: list[str]) -> tuple[NDArray[n
         image = image.convert(image.mode[:-1])
     if image.mode == "1":
         image = image.convert("L")
-    elif image.mode == "LAB":
-        profile = _lab_profile()
     elif image.mode not in ("L", "RGB", "CMYK"):
+        if image.mode == "LAB":  # its colours mean the same everywhere, and a profile for it says nothing more
+            profile = None
         image = image.convert("RGB")
     if isinstance(profile, bytes) and profile:
         image = _through_profile(image, profile, notes)
@@ -115,12 +115,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-@cache
-def _lab_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-
-
-_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
 def _through_profile(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
@@ -151,12 +146,11 @@ def _through_profile(image: Image.Image, icc: bytes, notes: list[str]) -> Image.
             if shift.max() <= 1:
                 return image
         converted = transform.apply(image.convert(mode))
+        name = " ".join(str(profile.profile.profile_description or "embedded profile").split())
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         notes.append("broken colour profile ignored")
         return image
-    if mode != "LAB":
-        name = " ".join(str(profile.profile.profile_description or "embedded profile").split())
-        notes.append(f"colours converted from {name[:60]}")
+    notes.append(f"colours converted from {name[:60]}")
     return converted.getchannel("G") if grey else converted
 
 

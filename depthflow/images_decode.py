@@ -56,6 +56,8 @@ _PHOTO_SIGNATURES = (
     (0, b"MM\0*", "TIFF"),
     (0, b"GIF8", "GIF"),
     (0, b"BM", "BMP"),
+    (4, b"jP  \r\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
     (4, b"ftypavi", "AVIF"),
     (4, b"ftyphei", "HEIC"),
     (4, b"ftyphev", "HEIC"),

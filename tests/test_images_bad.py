@@ -147,7 +147,7 @@ def test_jpeg_with_something_behind_its_end() -> None:
 def test_png_with_a_flipped_bit() -> None:
     data = bytearray(encoded("PNG"))
     data[len(data) // 2] ^= 4
-    assert refused(bytes(data)).message == "the photo is a broken PNG: its checksum is wrong"
+    assert refused(bytes(data)).message == "the file is a broken PNG: its checksum is wrong"
 
 
 def header_only_png(width: int, height: int) -> bytes:
