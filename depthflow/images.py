@@ -1,14 +1,11 @@
-"""Loads and saves stills: a path, URL, stream, bytes or array in, a `Photo` out; it knows nothing of depth or video."""
+"""Loads stills, and names and lists them: a path, URL, stream, bytes or array in, a `Photo` out; no depth, no video."""
 
 from __future__ import annotations
 
 import difflib
-import errno
 import hashlib
-import io
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,10 +15,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
-from depthflow.errors import OutputError, PhotoError
-from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, refuse_raw, size_text
+from depthflow.errors import PhotoError
+from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, one_line, reason, refuse_raw, size_text
+from depthflow.images_save import save_image
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -36,7 +33,6 @@ __all__ = [
 
 DEFAULT_NAME = "photo"
 STDIN = "-"
-QUALITY = 92
 
 _SIDECAR = re.compile(r"\.depth\.[^.]+$", re.IGNORECASE)
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -103,7 +99,7 @@ def load_photo(
     limits = limits or Limits()
     shown = "bytes" if isinstance(source, bytes) else str(source)
     stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(shown)
-    label = _one_line(shown)
+    label = one_line(shown)
     if isinstance(source, bytes):
         label, data = "the file", source
     elif source == STDIN:
@@ -202,7 +198,7 @@ def _read_file(path: Path, label: str, limits: Limits) -> bytes:
             raise PhotoError(f"{label} is a folder", "give a photo in it") from None
         raise PhotoError(f"{label} may not be read by this user", "change its permissions, or copy it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise PhotoError(f"{label} cannot be read: {_reason(error)}", "check the disk or the path") from error
+        raise PhotoError(f"{label} cannot be read: {reason(error)}", "check the disk or the path") from error
 
 
 def _check_bytes(count: int, label: str, limits: Limits) -> None:
@@ -217,7 +213,7 @@ def _nearest(path: Path) -> str:
     """ "did you mean" for a name with a slip in it."""
     try:
         if not path.parent.is_dir():
-            return f"the folder {_one_line(str(path.parent))} is not there either"
+            return f"the folder {one_line(str(path.parent))} is not there either"
         names = [entry.name for entry in os.scandir(path.parent) if is_photo_name(entry.name)]
     except OSError:
         names = []
@@ -235,22 +231,13 @@ def _split(url: str) -> SplitResult:
 def _shown_url(url: str) -> str:
     parts = _split(url)
     last = parts.path.rpartition("/")[2]
-    return _one_line(f"{parts.scheme}://{parts.hostname}/…/{last}" if last else f"{parts.scheme}://{parts.hostname}")
+    return one_line(f"{parts.scheme}://{parts.hostname}/…/{last}" if last else f"{parts.scheme}://{parts.hostname}")
 
 
 def _safe_name(stem: str) -> str:
     """A stem without what Windows forbids in names, leading dots, and control characters; at most 100 long."""
     kept = "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in stem)
     return kept.strip(" .")[:100].rstrip(" .")
-
-
-def _one_line(text: str) -> str:
-    """A name with a line break in it must not make two lines of a message."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or _one_line(str(error))
 
 
 # --- listing -------------------------------------------------------------------------------------------------
@@ -289,7 +276,7 @@ def _photos_in(folder: Path, recursive: bool) -> Iterator[Path]:
         with os.scandir(folder) as entries:
             inside = sorted(entries, key=lambda entry: _natural(entry.name))
     except OSError as error:
-        raise PhotoError(f"{folder} cannot be listed: {_reason(error)}", "change its permissions") from error
+        raise PhotoError(f"{folder} cannot be listed: {reason(error)}", "change its permissions") from error
     for entry in inside:
         if entry.name.startswith("."):
             continue
@@ -303,99 +290,3 @@ def _photos_in(folder: Path, recursive: bool) -> Iterator[Path]:
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts], name
-
-
-# --- saving --------------------------------------------------------------------------------------------------
-
-_WRITERS: dict[str, str] = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".avif": "AVIF",
-}
-_DEEP_SUFFIXES = (".png", ".tif", ".tiff")
-_NO_ALPHA = (".jpg", ".jpeg", ".bmp")
-
-
-def save_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], path: str | Path, quality: int = QUALITY) -> None:
-    """Write a still so that the final name never holds half a file; what was there before is replaced.
-
-    Args:
-        pixels: (H, W), (H, W, 3) or (H, W, 4) uint8, sRGB; or (H, W) uint16 grey, as PNG or TIFF only.
-        path: its suffix chooses the format: .jpg .png .webp .tiff .bmp .avif.
-        quality: 1 to 100, for JPEG, WebP and AVIF.
-
-    Raises:
-        OutputError: no such format, pixels that the format cannot hold, no such folder, no permission, no space.
-    """
-    target = Path(path).expanduser()
-    _write_whole(target, _encode(pixels, target, quality))
-
-
-def _encode(pixels: NDArray[Any], target: Path, quality: int) -> bytes:
-    suffix = target.suffix.lower()
-    if suffix not in _WRITERS:
-        raise OutputError(f"{target}: unknown kind of image {suffix!r}", f"known: {' '.join(_WRITERS)}")
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    deep = pixels.dtype == np.uint16 and pixels.ndim == 2
-    if not deep and not (pixels.dtype == np.uint8 and pixels.ndim in (2, 3) and channels in (1, 3, 4)):
-        raise OutputError(
-            f"{target}: cannot write {pixels.dtype} pixels of shape {pixels.shape}",
-            "give uint8 (H, W), (H, W, 3) or (H, W, 4), or uint16 (H, W)",
-        )
-    if deep and suffix not in _DEEP_SUFFIXES:
-        raise OutputError(f"{target}: {suffix} holds no 16-bit grey", "write .png or .tiff")
-    if channels == 4 and suffix in _NO_ALPHA:
-        raise OutputError(f"{target}: {suffix} holds no transparency", "write .png or .webp")
-    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.ndim == 3 and channels == 1 else pixels))
-    options: dict[str, Any] = {}
-    if suffix in (".jpg", ".jpeg"):
-        # 4:4:4: a halved chroma bleeds red edges, and these files are often looked at closely.
-        options = {"quality": quality, "subsampling": 0, "optimize": True}
-    elif suffix in (".webp", ".avif"):
-        options = {"quality": quality}
-    elif suffix in (".tif", ".tiff"):
-        options = {"compression": "tiff_lzw"}
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, _WRITERS[suffix], **options)
-    except (OSError, ValueError) as error:  # WebP ends at 16383 pixels a side, JPEG at 65535
-        raise OutputError(
-            f"{target}: {suffix} cannot hold {image.width}×{image.height}: {_reason(error)}", "write .png"
-        ) from error
-    return buffer.getvalue()
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write beside the target under a hidden name, flush to disk, then rename over it."""
-    # Not tempfile.mkstemp: its files are readable by their owner only, whatever the umask says.
-    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.is_dir():  # os.replace's own message differs from system to system
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        hints = {
-            errno.ENOENT: "make the folder first",
-            errno.ENOTDIR: "check the path",
-            errno.EISDIR: "name a file in it",
-            errno.ENOSPC: "free some space, or write elsewhere",
-            errno.EDQUOT: "free some space, or write elsewhere",
-            errno.EACCES: "write into a folder of your own",
-            errno.EPERM: "write into a folder of your own",
-            errno.EROFS: "write elsewhere",
-        }
-        hint = hints.get(error.errno or 0, "write elsewhere")
-        raise OutputError(f"{_one_line(str(target))} cannot be written: {_reason(error)}", hint) from error

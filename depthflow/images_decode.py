@@ -157,6 +157,16 @@ def size_text(count: int) -> str:
     return f"{count / MiB:.4g} MiB" if count >= MiB else f"{count} bytes"
 
 
+def one_line(text: str) -> str:
+    """A name with a line break in it must not make two lines of a message."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def reason(error: Exception) -> str:
+    """What the system says, without the number and the name that Python puts around it."""
+    return getattr(error, "strerror", None) or one_line(str(error))
+
+
 # --- opening -------------------------------------------------------------------------------------------------
 
 
