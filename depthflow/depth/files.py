@@ -18,6 +18,8 @@ F32 = NDArray[np.float32]
 
 SIDECAR_SUFFIXES = (".png", ".exr", ".tiff", ".tif", ".npy", ".pfm")
 COLORMAPS = ("bone", "cividis", "gray", "inferno", "jet", "magma", "plasma", "turbo", "viridis")
+_BITS = {".png": (16, 8), ".tiff": (16, 8, 32), ".tif": (16, 8, 32), ".exr": (32, 16), ".npy": (32,)}
+"""Bits per sample that each suffix allows, the usual first."""
 _ASPECT = 0.02
 """Depth maps may be this much wider or narrower than the photo: networks round to their multiples."""
 
@@ -137,20 +139,7 @@ def save_depth(
         OutputError: it cannot be written there, or exists and may not be replaced.
     """
     path = Path(path)
-    kind = path.suffix.lower()
-    allowed = {".png": (16, 8), ".tiff": (16, 8, 32), ".tif": (16, 8, 32), ".exr": (32, 16), ".npy": (32,)}
-    if kind not in allowed:
-        raise UsageError(
-            f"{path}: depth maps are not written as {kind or 'a file without suffix'!r}",
-            f"use {', '.join(allowed)}",
-        )
-    if colormap is not None and kind not in (".png", ".tiff", ".tif"):
-        raise UsageError(f"{path}: a colour map needs PNG or TIFF", "leave out --colormap, or write .png")
-    if colormap is not None and bits not in (None, 8):
-        raise UsageError(f"a colour map has 8 bits, not {bits}", "leave out --bits")
-    if bits is not None and bits not in allowed[kind]:
-        raise UsageError(f"{kind} has no {bits} bits", f"allowed: {', '.join(map(str, sorted(allowed[kind])))}")
-    bits = 8 if colormap is not None else bits or allowed[kind][0]
+    kind, bits = check_format(path, bits, colormap)
     # Encode first: no temporary file appears for a request that fails.
     depth = np.clip(np.nan_to_num(np.asarray(depth, np.float32)), 0.0, 1.0)
     samples = colour(depth, colormap) if colormap is not None else _samples(depth, bits)
@@ -158,6 +147,28 @@ def save_depth(
         raise OutputError(f"{path}: already there", "add --overwrite, or choose another name with -o")
     _write(path, kind, samples, bits)
     return path
+
+
+def check_format(path: Path, bits: int | None, colormap: str | None) -> tuple[str, int]:
+    """(suffix in lower case, bits per sample) that save_depth will write.
+
+    Raises:
+        UsageError, UnknownNameError: as save_depth.
+    """
+    kind = path.suffix.lower()
+    if kind not in _BITS:
+        raise UsageError(f"{path}: {kind or 'no suffix'} is no format for depth maps", f"use {', '.join(_BITS)}")
+    if colormap is not None:
+        if colormap not in COLORMAPS:
+            raise UnknownNameError("colour map", colormap, COLORMAPS)
+        if kind not in (".png", ".tiff", ".tif"):
+            raise UsageError(f"{path}: a colour map needs PNG or TIFF", "leave out --colormap, or write .png")
+        if bits not in (None, 8):
+            raise UsageError(f"a colour map has 8 bits, not {bits}", "leave out --bits")
+        return kind, 8
+    if bits is not None and bits not in _BITS[kind]:
+        raise UsageError(f"{kind} has no {bits} bits", f"allowed: {', '.join(map(str, _BITS[kind]))}")
+    return kind, bits or _BITS[kind][0]
 
 
 def colour(depth: F32, name: str) -> NDArray[np.uint8]:

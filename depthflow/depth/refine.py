@@ -127,7 +127,8 @@ def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
 
 def _rise(x: F32, low: float, high: float) -> F32:
     """0 below low, 1 above high, straight between."""
-    return np.clip((x - np.float32(low)) * np.float32(1 / (high - low)), 0, 1).astype(np.float32)
+    risen: F32 = np.clip((x - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    return risen
 
 
 def _snap(depth: F32, picture: U8, radius: int) -> F32:

@@ -1,0 +1,299 @@
+"""`depthflow depth`: a photo in, its depth map out. It chooses names and formats; depthflow.depth does the work."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from depthflow.images import Photo
+    from depthflow.settings import Settings
+
+OUTPUT, ESTIMATE, TALK = "Output", "Estimate", "What is printed"
+
+# name on the command line -> (suffix, bits it stands for)
+FORMATS: dict[str, tuple[str, int | None]] = {
+    "png": (".png", None),
+    "png8": (".png", 8),
+    "png16": (".png", 16),
+    "exr": (".exr", None),
+    "npy": (".npy", None),
+    "tiff": (".tiff", None),
+}
+
+
+def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+def depth(
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="Photo, http(s) address, or - for standard input.")],
+    output: Annotated[
+        Path | None,
+        _option(
+            OUTPUT,
+            "-o",
+            "--output",
+            help="File or folder. Else NAME.depth.png beside the photo, where render finds it by itself.",
+            metavar="PATH",
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str | None,
+        _option(OUTPUT, "--format", help="png, png8, png16, exr, npy or tiff; else by the suffix.", metavar="NAME"),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        _option(OUTPUT, "--bits", help="8 or 16; 32 for tiff and exr. PNG has 16 by default.", metavar="BITS"),
+    ] = None,
+    colormap: Annotated[
+        str | None,
+        _option(OUTPUT, "--colormap", help="In colour, to look at: inferno, turbo, viridis, ...", metavar="NAME"),
+    ] = None,
+    size: Annotated[
+        str,
+        _option(OUTPUT, "--size", help="photo, WIDTHxHEIGHT, or pixels of the longer side.", metavar="SIZE"),
+    ] = "photo",
+    raw: Annotated[bool, _option(OUTPUT, "--raw", help="As the network gives it: its own size, soft edges.")] = False,
+    invert: Annotated[bool, _option(OUTPUT, "--invert", help="Write near as black instead of white.")] = False,
+    overwrite: Annotated[
+        bool | None, _option(OUTPUT, "--overwrite/--no-overwrite", help="Replace a file that is there.")
+    ] = None,
+    model: Annotated[
+        str | None, _option(ESTIMATE, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
+    ] = None,
+    provider: Annotated[
+        str | None,
+        _option(ESTIMATE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
+    ] = None,
+    network_size: Annotated[
+        int | None,
+        _option(
+            ESTIMATE, "--network-size", help="Pixels that the network sees; more is sharper, slower.", metavar="PIXELS"
+        ),
+    ] = None,
+    flip: Annotated[
+        bool, _option(ESTIMATE, "--flip", help="Average with the mirrored photo: steadier, twice the time.")
+    ] = False,
+    as_json: Annotated[bool, _option(TALK, "--json", help="One JSON object on standard output.")] = False,
+    quiet: Annotated[bool, _option(TALK, "-q", "--quiet", help="Errors only.")] = False,
+) -> None:
+    """Estimate a photo's depth and save it as a picture: white is near, grey values are linear in 1/distance."""
+    from depthflow.errors import DepthFlowError
+
+    talk = _Talk(photo, as_json=as_json, quiet=quiet)
+    try:
+        variant = _variant(raw=raw, invert=invert, colormap=colormap)
+        target, bits = _target(photo, output, format, bits, variant)
+        _check(target, bits, colormap, size)
+        _run(
+            photo,
+            target,
+            bits=bits,
+            colormap=colormap,
+            size=None if raw else size,
+            invert=invert,
+            overwrite=overwrite,
+            model=model,
+            provider=provider,
+            network_size=network_size,
+            flip=flip,
+            talk=talk,
+        )
+    except DepthFlowError as error:
+        if not as_json:
+            raise
+        talk.failed(error)
+        sys.exit(error.exit_code)
+
+
+class _Talk:
+    """What the user hears: lines on stderr, or JSON on standard output in the words of `render --json`."""
+
+    def __init__(self, photo: str, *, as_json: bool, quiet: bool) -> None:
+        self._photo, self._json, self._quiet = photo, as_json, quiet
+
+    def note(self, text: str) -> None:
+        if self._json:
+            self._print("warning", stage="depth", message=text)
+        elif not self._quiet:
+            print(f"note: {text}", file=sys.stderr)
+
+    def done(self, line: str, **facts: Any) -> None:
+        if self._json:
+            self._print("done", **facts)
+        elif not self._quiet:
+            print(line, file=sys.stderr)
+
+    def failed(self, error: Any) -> None:
+        kind = type(error).__name__.rstrip("_")
+        self._print("error", kind=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)
+
+    def _print(self, event: str, **facts: Any) -> None:
+        import json
+
+        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+
+
+def _variant(*, raw: bool, invert: bool, colormap: str | None) -> str:
+    """What comes after `depth` in the default name: such a map is no sidecar that render could use."""
+    parts = [name for name, on in (("raw", raw), ("inverted", invert), (colormap or "", colormap)) if on]
+    return "".join(f"-{part}" for part in parts)
+
+
+def _target(
+    photo: str, output: Path | None, name: str | None, bits: int | None, variant: str
+) -> tuple[Path, int | None]:
+    """The file to write, and its bits where the format says.
+
+    Raises:
+        UsageError: unknown format, or one that contradicts the suffix or the bits.
+    """
+    from depthflow.errors import UnknownNameError, UsageError
+    from depthflow.images import name_of
+
+    suffix = ""
+    if name is not None:
+        if name.lower() not in FORMATS:
+            raise UnknownNameError("depth format", name, FORMATS)
+        suffix, implied = FORMATS[name.lower()]
+        if implied is not None and bits not in (None, implied):
+            raise UsageError(f"--format {name} has {implied} bits, not {bits}", "leave one of them out")
+        bits = implied or bits
+    if output is None or output.is_dir() or str(output).endswith(("/", "\\")):
+        folder = output
+        if folder is None:
+            local = photo != "-" and "://" not in photo
+            folder = Path(photo).expanduser().parent if local else Path()
+        return folder / f"{name_of(photo)}.depth{variant}{suffix or '.png'}", bits
+    known = {".tif": ".tiff"}.get(output.suffix.lower(), output.suffix.lower())
+    if suffix and known and known != suffix:
+        if known in {ending for ending, _ in FORMATS.values()}:
+            raise UsageError(f"{output}: --format {name} contradicts {output.suffix}", "leave out --format")
+        return output.with_name(output.name + suffix), bits
+    return (output if known else output.with_name(output.name + (suffix or ".png"))), bits
+
+
+def _check(target: Path, bits: int | None, colormap: str | None, size: str) -> None:
+    """Find out what is wrong with the request before the network runs."""
+    from depthflow.depth.files import check_format
+    from depthflow.errors import UsageError
+
+    check_format(target, bits, colormap)
+    if size != "photo" and not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", size):
+        raise UsageError(f"size {size!r} is not known", "give photo, WIDTHxHEIGHT such as 1536x1024, or 1536")
+
+
+def _pixels(size: str, photo: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the result."""
+    if size == "photo":
+        return photo
+    if "x" in size:
+        width, height = size.split("x")
+        return int(width), int(height)
+    scale = int(size) / max(photo)
+    return max(1, round(photo[0] * scale)), max(1, round(photo[1] * scale))
+
+
+def _run(
+    source: str,
+    target: Path,
+    *,
+    bits: int | None,
+    colormap: str | None,
+    size: str | None,
+    invert: bool,
+    overwrite: bool | None,
+    model: str | None,
+    provider: str | None,
+    network_size: int | None,
+    flip: bool,
+    talk: _Talk,
+) -> None:
+    import time
+
+    from depthflow.depth.files import save_depth
+    from depthflow.depth.refine import refine
+    from depthflow.errors import OutputError, UsageError
+    from depthflow.images import Limits, load_photo
+    from depthflow.settings import load_settings
+
+    settings = load_settings().settings
+    overwrite = settings.output.overwrite if overwrite is None else overwrite
+    if source != "-" and "://" not in source and _same(Path(source), target):
+        raise UsageError(f"{target}: that is the photo itself", "give another name with -o")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: already there", "add --overwrite, or choose another name with -o")
+    limits = Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
+    photo = load_photo(source, limits=limits)
+    pixels = _pixels(size, photo.size) if size is not None else (0, 0)
+    if pixels[0] * pixels[1] > settings.limits.max_photo_pixels:
+        raise UsageError(
+            f"{pixels[0]}x{pixels[1]} is more than {settings.limits.max_photo_pixels} pixels",
+            "give a smaller --size, or raise limits.max_photo_pixels",
+        )
+    start = time.perf_counter()
+    values, used, ran_on = _estimated(
+        photo,
+        settings,
+        model=model or settings.depth.model,
+        provider=provider or settings.depth.provider,
+        size=network_size,
+        flip=flip,
+        talk=talk,
+    )
+    if size is not None:
+        values = refine(values, photo.pixels, pixels)
+    save_depth(1 - values if invert else values, target, bits=bits, colormap=colormap, overwrite=overwrite)
+    seconds = time.perf_counter() - start
+    height, width = values.shape
+    origin = f"{used} on {ran_on}" if ran_on else f"{used}, from the cache"
+    talk.done(
+        f"{target}: {width}x{height}, {origin}, {seconds:.2f} s",
+        path=str(target),
+        width=width,
+        height=height,
+        bits=8 if colormap else bits or (16 if target.suffix.lower() in (".png", ".tif", ".tiff") else 32),
+        model=used,
+        provider=ran_on,
+        cached=ran_on is None,
+        seconds=round(seconds, 3),
+        notes=list(photo.notes),
+    )
+
+
+def _estimated(
+    photo: Photo, settings: Settings, *, model: str, provider: str, size: int | None, flip: bool, talk: _Talk
+) -> tuple[NDArray[np.float32], str, str | None]:
+    """(depth at the network's size, the model's name, the provider that ran it or None if the cache had it)."""
+    from depthflow.depth.cache import DepthCache, depth_key
+    from depthflow.depth.registry import find_model
+
+    info = find_model(model)
+    limit = round(settings.cache.depth_megabytes * 1e6)
+    cache = DepthCache(max_bytes=limit) if limit else None
+    key = depth_key(photo.digest(), info, size=size, flip=flip)
+    if cache is not None and (found := cache.get(key)) is not None:
+        return found, info.name, None
+    from depthflow.depth.estimator import estimate
+
+    result = estimate(photo.pixels, model=model, provider=provider, size=size, flip=flip)
+    for note in result.notes:
+        talk.note(note)
+    if cache is not None:
+        cache.put(key, result.depth)
+    return result.depth, result.model, result.provider
+
+
+def _same(photo: Path, target: Path) -> bool:
+    try:
+        return photo.expanduser().samefile(target)
+    except OSError:
+        return False
