@@ -67,7 +67,7 @@ def write(path: Path, frames: list[Any], name: str = "mp4", *, fps: float | Frac
         fps=fps,
         format=format_,
         encoder=choose_encoder(format_, more.pop("encoder", "software"), alpha=alpha),
-        frames=more.pop("frames", len(frames)),
+        frames=more.pop("count", len(frames)),
         **more,
     )
     with writer:

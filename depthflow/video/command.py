@@ -87,8 +87,6 @@ def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
         options["c:a"] = target.format.audio
         if target.format.audio in ("aac", "libopus"):
             options["b:a"] = "192k"
-        if frames.count is None:
-            options["shortest"] = None
     command = compile_command(ffmpeg, streams, target.file, options, target.encoder)
     if target.format.metadata:
         # ffmpeg-python cannot repeat an option; these go right before the file's name.
@@ -156,6 +154,9 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
     if muxer in ("mp4", "mov"):
         # The index in front, so that a web page can start to play while it loads.
         options["movflags"] = "+faststart"
+        if muxer == "mov":
+            # QuickTime's older list of texts has no description; its newer one takes any.
+            options["movflags"] += "+use_metadata_tags"
     elif format_.name == "apng":
         options["plays"] = 0
     elif muxer in ("gif", "avif"):
@@ -221,9 +222,8 @@ def filtered(video: Any, chain: str) -> Any:
 def _sound(file: Path, frames: Frames) -> Any:
     """The sound, padded with silence or cut to the length of the video."""
     audio = graph.input(str(file)).audio
-    if frames.seconds is None:
-        return audio.filter("apad")
-    length = f"{frames.seconds:.6f}"
+    # Never `-shortest`: with it a QuickTime file lost the last 0.16 s of two.
+    length = f"{frames.seconds or 0:.6f}"
     return audio.filter("apad", whole_dur=length).filter("atrim", duration=length)
 
 

@@ -46,7 +46,8 @@ class VideoWriter:
         preset: the encoder's speed; None takes ours.
         pixel_format: what `write` gets. RGB is sRGB, rows from the top; YUV is limited range, in the matrix
             of `colour.matrix_for`, planes one after another.
-        audio: a sound file to lay under it, padded with silence or cut to the video's length.
+        audio: a sound file to lay under it, padded with silence or cut to the video's length;
+            frames must be given then.
         metadata: texts such as comment and title; formats without a place for them leave them out.
         bitrate: as ffmpeg has it ("8M"), instead of a quality.
         target_bytes: the file must not become larger; it takes a second pass at the end.
@@ -104,6 +105,8 @@ class VideoWriter:
             audio=audio is not None,
             target_bytes=target_bytes,
         )
+        if audio is not None and frames is None:
+            raise ValueError("sound is cut to the video's length, so the number of frames must be given")
         if format.codec != encoder.codec:
             raise UsageError(f"{encoder.name} makes {encoder.codec}, and {format.name} needs {format.codec}")
         self._frames = Frames(pixel_format, width, height, exact_rate(fps), matrix or matrix_for(height), count=frames)

@@ -16,7 +16,7 @@ from depthflow.video.formats import FormatInfo
 from depthflow.video.pipe import failure
 from depthflow.video.probe import Depth, probe
 
-_ATTEMPTS = 6
+_ATTEMPTS = 8
 _AUDIO_BITS = 192_000
 
 
@@ -52,7 +52,8 @@ def _fit(ffmpeg: str, frames: Frames, target: Target, limit: int) -> None:
         size = target.file.stat().st_size
         if size <= limit:
             return
-        budget = min(budget * 0.97, budget * limit / size * 0.97)
+        # Short clips answer weakly to the bit rate, so the correction goes further than the size asks.
+        budget *= 0.97 * (limit / size) ** 1.5
         if budget < 1000:
             break
     raise _too_large(limit, size)

@@ -38,8 +38,8 @@ class ImagePlan:
         match = NUMBERED.search(path.name)
         if match:
             before, after = path.name[: match.start()], path.name[match.end() :]
-            after = after if Path(after).suffix else after + format_.suffix
-            return cls(path.parent, before.replace("%%", "%"), int(match[1] or 5), after.replace("%%", "%"))
+            after = after if "." in after else after + format_.suffix
+            return cls(path.parent, before.replace("%%", "%"), int(match[1] or 1), after.replace("%%", "%"))
         if frames == 1 and path.suffix.lower() in format_.suffixes:
             return cls(path.parent, path.stem, 0, path.suffix, single=path)
         return cls(path, "frame_", 5, format_.suffix)
