@@ -151,13 +151,13 @@ _TABLE = (
     ),
     *(
         Encoder(
-            f"{codec}_vaapi", codecs, "vaapi", knob="qp", scale=scale, limits=limits,
+            f"{codec}_vaapi", codecs, "vaapi", knob=knob, scale=scale, limits=limits,
             steady={"rc_mode": "CQP"}, pixel_formats=_P8_P10,
         )
-        for codec, codecs, scale, limits in (
-            ("h264", ("h264",), _H26X_SCALE, (1, 51)),
-            ("hevc", ("hevc", "hevc10"), _H26X_SCALE, (1, 51)),
-            ("av1", ("av1",), (200.0, 130.0, 95.0, 50.0), (1, 255)),
+        for codec, codecs, knob, scale, limits in (
+            ("h264", ("h264",), "qp", _H26X_SCALE, (1, 51)),
+            ("hevc", ("hevc", "hevc10"), "qp", _H26X_SCALE, (1, 51)),
+            ("av1", ("av1",), "global_quality", (200.0, 130.0, 95.0, 50.0), (1, 255)),
         )
     ),
     *(

@@ -1,0 +1,136 @@
+"""probe(): true facts of whole files, and a plain error for everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from video_samples import moving, seen, write
+
+from depthflow.errors import InputError
+from depthflow.video.probe import has_sound, probe
+
+
+def test_a_file_that_others_made(tmp_path: Path) -> None:
+    """Made by PyAV: our writer has no part in it."""
+    path = tmp_path / "other.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(30000, 1001))
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for frame in moving(96, 64, 9):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    facts = probe(path)
+    assert (facts.frames, facts.width, facts.height, facts.codec) == (9, 96, 64, "mpeg4")
+    assert facts.rate == Fraction(30000, 1001)
+    assert facts.color_space is None
+    assert facts.duration == pytest.approx(9 * 1001 / 30000)
+
+
+def test_counting_agrees_with_decoding(tmp_path: Path) -> None:
+    for name, suffix in (("mp4", "mp4"), ("webm", "webm"), ("av1", "mkv"), ("avif", "avif")):
+        write(tmp_path / f"clip.{suffix}", moving(64, 64, 11), name)
+        counted, decoded = (probe(tmp_path / f"clip.{suffix}", depth=d) for d in ("count", "decode"))
+        assert counted == decoded, suffix
+        assert counted.frames == 11
+
+
+@pytest.mark.parametrize("name", ["mp4", "webm", "gif", "webp", "apng"])
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.6])
+def test_truncated_files(tmp_path: Path, name: str, part: float) -> None:
+    """Cut off, a file is refused, or has fewer frames: never as many as the whole."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole = tmp_path / f"whole.{name}"
+    write(whole, [np.roll(noise, i * 3, 0) for i in range(20)], name)
+    cut = tmp_path / f"cut.{name}"
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(len(data) * part)])
+    if name not in ("webm", "gif"):
+        with pytest.raises(InputError, match=r"cut\.") as error:
+            probe(cut)
+        assert "\n" not in str(error.value)
+        return
+    # These two have no length in front: what is there may decode.
+    with contextlib.suppress(InputError):
+        assert probe(cut).frames < 20
+
+
+def test_damage_within_a_frame_is_found_by_decoding(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    write(path, [np.roll(noise, i * 3, 0) for i in range(20)])
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
+    data[middle : middle + 600] = bytes(600)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"clip\.mp4"):
+        probe(path)
+    assert probe(path, depth="count").frames == 20
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".png", ".avif", ""])
+def test_what_is_no_video(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"text{suffix}"
+    path.write_text("This is no video, only words.\n" * 20)
+    with pytest.raises(InputError, match="text") as error:
+        probe(path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    for name in ("none.mp4", "none.gif"):
+        with pytest.raises(InputError, match="no such file"):
+            probe(tmp_path / name)
+    with pytest.raises(InputError, match="holds no images"):
+        probe(tmp_path)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    import wave
+
+    path = tmp_path / "tone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(8000))
+    with pytest.raises(InputError, match=r"tone\.wav"):
+        probe(path)
+    assert has_sound(path)
+    write(tmp_path / "mute.mp4", moving(64, 48, 2))
+    assert not has_sound(tmp_path / "mute.mp4")
+
+
+def test_names_that_look_like_options_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "clip.mp4", moving(64, 48, 2))
+    for name in ("-i.mp4", "a%05d.mp4", "concat:a.mp4", "a b'c.mp4"):
+        shutil.copy("clip.mp4", name)
+        assert probe(Path(name)).frames == 2
+
+
+def test_probe_agrees_with_pyav_about_colours(tmp_path: Path) -> None:
+    write(tmp_path / "clip.mp4", moving(64, 48, 2))
+    facts = probe(tmp_path / "clip.mp4")
+    assert seen(tmp_path / "clip.mp4").tags == (6, 1, 1, 1)
+    assert (facts.color_space, facts.color_range, facts.color_primaries, facts.color_transfer) == (
+        "smpte170m",
+        "tv",
+        "bt709",
+        "bt709",
+    )
+
+
+def test_ffmpeg_is_not_left_running(tmp_path: Path) -> None:
+    from depthflow.errors import FFmpegError
+    from depthflow.video.ffmpeg import ffmpeg_path, run_ffmpeg
+
+    endless = [ffmpeg_path(), "-f", "lavfi", "-re", "-i", "color", "-f", "null", "-"]
+    with pytest.raises(FFmpegError, match=r"did not end within 0\.5 s"):
+        run_ffmpeg(endless, timeout_s=0.5)
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout  # noqa: S607
+    assert "lavfi -re -i color" not in listed
