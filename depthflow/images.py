@@ -214,11 +214,12 @@ def _nearest(path: Path) -> str:
     try:
         if not path.parent.is_dir():
             return f"the folder {one_line(str(path.parent))} is not there either"
-        names = [entry.name for entry in os.scandir(path.parent) if is_photo_name(entry.name)]
+        names = {Path(entry.name).stem: entry.name for entry in os.scandir(path.parent) if is_photo_name(entry.name)}
     except OSError:
-        names = []
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+        names = {}
+    # Without the suffix, which would make any two short names alike.
+    near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.6)
+    return f"did you mean {path.with_name(names[near[0]])}?" if near else "check the path"
 
 
 def _split(url: str) -> SplitResult:

@@ -28,7 +28,7 @@ def grey_to_8bit(values: NDArray[Any], label: str, notes: list[str], full: float
         PhotoError: a float is NaN or infinite.
     """
     if values.dtype == np.uint16 and full in (0.0, 65535.0):
-        return np.round(np.arange(65536) / 257).astype(np.uint8)[values]
+        return np.asarray(np.round(np.arange(65536) / 257).astype(np.uint8)[values])
     if not np.isfinite(values).all():
         raise PhotoError(f"{label} has pixels that are no numbers (NaN or infinite)", "replace them and save it again")
     low, high = float(values.min()), float(values.max())
@@ -40,7 +40,7 @@ def grey_to_8bit(values: NDArray[Any], label: str, notes: list[str], full: float
     black = min(low, 0.0)
     span = (full - black) or 1.0
     scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / span)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
 
 
 def _white_of(low: float, high: float, floats: bool) -> float:

@@ -201,9 +201,7 @@ def test_any_thread_may_render(photo, bumpy):
     results = []
     with FrameRenderer(photo, bumpy, size=(128, 96)) as renderer:
         alone = renderer.render(Camera(x=0.05))
-        threads = [
-            threading.Thread(target=lambda: results.append(renderer.render(Camera(x=0.05)))) for _ in range(4)
-        ]
+        threads = [threading.Thread(target=lambda: results.append(renderer.render(Camera(x=0.05)))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -240,7 +238,8 @@ def test_a_real_second_photo_is_met():
     """
     left, right, disparity = data.stereo_motorcycle()
     good = np.isfinite(disparity) & (disparity > 0)
-    nearest = cv2.distanceTransformWithLabels((~good).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
+    holes = (~good).astype(np.uint8)
+    nearest = cv2.distanceTransformWithLabels(holes, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
     table = np.zeros(nearest.max() + 1, np.float32)
     table[nearest[good]] = disparity[good]
     disparity = table[nearest]
@@ -249,9 +248,7 @@ def test_a_real_second_photo_is_met():
     width = left.shape[1]
     rest = Camera(relief=0.6)
     # A pixel moves by x * relief * (d - focus) / ray_scale half-widths, which has to be its disparity.
-    camera = Camera(
-        relief=0.6, focus=-low / (high - low), x=(high - low) * 2 / width * rest.ray_scale / rest.relief
-    )
+    camera = Camera(relief=0.6, focus=-low / (high - low), x=(high - low) * 2 / width * rest.ray_scale / rest.relief)
     with FrameRenderer(left, depth, size=(width, left.shape[0])) as renderer:
         seen = renderer.render(camera)
     inner = np.s_[:, 70:-70]

@@ -23,6 +23,7 @@ LANDSCAPE, PORTRAIT, PANORAMA = (3000, 2000), (2000, 3000), (40000, 1000)
         ("square", LANDSCAPE, "fit", (1080, 720)),
         ("1920x1080", PORTRAIT, "fit", (720, 1080)),
         ("photo", (1234, 567), "crop", (1234, 567)),
+        ("640x", (960, 1441), "crop", (640, 960)),
         ("1080p", PANORAMA, "crop", (16384, 410)),
         ("64x", (1, 100000), "crop", (2, 16384)),
     ],
@@ -31,7 +32,10 @@ def test_pixels(size, photo, fit, expected):
     assert frame_size(size, photo, fit) == expected
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "1920", "0x100", "1x1", "99999x10", "20000x", "hd2", "12.5x3", "-4x4", "1pp"])
+WRONG = ["", "x", "1920", "0x100", "1x1", "99999x10", "20000x", "hd2", "12.5x3", "-4x4", "1pp"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_refused(wrong):
     with pytest.raises(UsageError, match="size"):
         check_size(wrong)

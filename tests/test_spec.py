@@ -101,7 +101,8 @@ def test_every_preset_is_a_valid_fragment(name):
 
 
 def test_a_presets_output_goes_into_the_first_output():
-    job = apply_preset({"photo": "x", "outputs": [{"path": "a.mp4", "fps": 50.0}, {"path": "b.gif"}]}, load_preset("story"))
+    outputs = [{"path": "a.mp4", "fps": 50.0}, {"path": "b.gif"}]
+    job = apply_preset({"photo": "x", "outputs": outputs}, load_preset("story"))
     spec = JobSpec.parse(job)
     assert (spec.outputs[0].size, spec.outputs[0].fps, spec.outputs[0].path) == ("story", 50.0, "a.mp4")
     assert spec.outputs[1].size == "1080p"
@@ -153,7 +154,7 @@ def test_a_motion_file_is_refused_with_file_key_and_way_out(tmp_path, text, word
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[motion]\nstrenght = 2', ["motion.strenght", "did you mean 'strength'"]),
+        ("[motion]\nstrenght = 2", ["motion.strenght", "did you mean 'strength'"]),
         ("[mation]", ["mation", "motion"]),
         ("[output]\nfps = -2", ["fps", "greater than 0"]),
         ("motion = 3", ["motion", "table"]),

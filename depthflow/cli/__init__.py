@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from depthflow.cli import config, depth, doctor, make, presets, render
+from depthflow.cli import config, doctor, make, presets, render
+from depthflow.cli.depth import depth
 from depthflow.errors import Cancelled, DepthFlowError
 
 EXIT_CODES = """
@@ -44,7 +45,7 @@ def _options(
 
 
 app.command(epilog=EXIT_CODES)(render.render)
-app.command(epilog=EXIT_CODES)(depth.depth)
+app.command(epilog=EXIT_CODES)(depth)
 app.command()(make.make)
 app.command()(doctor.doctor)
 app.add_typer(presets.presets, name="presets")

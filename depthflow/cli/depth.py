@@ -231,6 +231,8 @@ def _run(
         raise UsageError(f"{target}: that is the photo itself", "give another name with -o")
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: already there", "add --overwrite, or choose another name with -o")
+    if not target.parent.is_dir():
+        raise OutputError(f"{target.parent}: no such folder", "make it first, or choose another place with -o")
     limits = Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
     photo = load_photo(source, limits=limits)
     pixels = _pixels(size, photo.size) if size is not None else (0, 0)

@@ -19,7 +19,7 @@ def _schema(asked: bool) -> None:
 
 
 def make(
-    jobs: Annotated[list[Path], typer.Argument(metavar="JOB...", help="Job files, .toml or .json.")],
+    jobs: Annotated[list[Path], typer.Argument(metavar="JOB", help="Job files, .toml or .json.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     schema: Annotated[

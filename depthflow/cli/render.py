@@ -27,7 +27,7 @@ def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> A
 def render(
     photos: Annotated[
         list[str],
-        typer.Argument(metavar="PHOTO...", help="Photos, folders, http(s) addresses, or - for standard input."),
+        typer.Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses, or - for standard input."),
     ],
     output: Annotated[
         Path | None,

@@ -60,6 +60,9 @@ def first_problem(
     """
     # A misspelt key also leaves the right one missing: the misspelling says more.
     problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] not in _UNKNOWN_KEY)
+    # A list is also called too short when its only item was refused: that item's problem says it all.
+    deeper = {p["loc"][:n] for p in problems for n in range(len(p["loc"]))}
+    problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in deeper]
     problem = problems[0]
     path = problem["loc"]
     key = ".".join(str(step) for step in path) or "(top)"

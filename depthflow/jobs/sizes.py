@@ -50,6 +50,11 @@ def check_size(text: str) -> str:
     return size
 
 
+def _even(side: float) -> int:
+    """Sides that follow from an aspect ratio are even, as most video formats want them."""
+    return max(2, 2 * round(side / 2))
+
+
 def frame_size(size: str, photo: tuple[int, int], fit: Fit = "crop") -> tuple[int, int]:
     """Pixels (width, height) of the frame, before a format asks for even numbers.
 
@@ -68,7 +73,7 @@ def frame_size(size: str, photo: tuple[int, int], fit: Fit = "crop") -> tuple[in
         box = photo
     elif size.endswith("p"):
         short = int(size[:-1])
-        box = (round(short * aspect), short) if aspect >= 1 else (short, round(short / aspect))
+        box = (_even(short * aspect), short) if aspect >= 1 else (short, _even(short / aspect))
     elif size in NAMES:
         box = NAMES[size]
     else:
@@ -76,11 +81,11 @@ def frame_size(size: str, photo: tuple[int, int], fit: Fit = "crop") -> tuple[in
         if left and right:
             box = (int(left), int(right))
         else:
-            box = (int(left), round(int(left) / aspect)) if left else (round(int(right) * aspect), int(right))
+            box = (int(left), _even(int(left) / aspect)) if left else (_even(int(right) * aspect), int(right))
     width, height = box
     if fit == "fit":
         scale = min(width / photo_width, height / photo_height)
-        width, height = round(photo_width * scale), round(photo_height * scale)
+        width, height = _even(photo_width * scale), _even(photo_height * scale)
     # An extreme panorama keeps its aspect ratio but not its size.
     shrink = min(1.0, MAX_SIDE / max(width, height))
     return max(2, round(width * shrink)), max(2, round(height * shrink))

@@ -25,8 +25,6 @@ from depthflow.jobs.sizes import check_size
 from depthflow.scene.easing import easing
 from depthflow.scene.motion import Component
 
-VERSION = 1
-
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml", "openvino"]
 GLBackend = Literal["auto", "egl", "osmesa", "glfw"]
 Format = Literal[
@@ -169,7 +167,7 @@ class OutputSpec(Part):
 class JobSpec(Part):
     """Everything that decides what comes out; the same spec, photo and version give the same frames."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     photo: str
     """Path, http(s) URL, or - for standard input."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0

@@ -72,9 +72,7 @@ def missing_hint() -> str:
         if any(name in words for name in names):
             sudo = "" if hasattr(os, "geteuid") and os.geteuid() == 0 else "sudo "
             return f"install the OpenGL libraries: {sudo}{command}"
-    return (
-        "install your distribution's EGL and OpenGL libraries (libEGL, libGL and the Mesa or vendor drivers)"
-    )
+    return "install your distribution's EGL and OpenGL libraries (libEGL, libGL and the Mesa or vendor drivers)"
 
 
 class GLContext:
@@ -126,7 +124,13 @@ class GLContext:
         import vispy
         from vispy import app
 
-        vispy.use(app=backend, gl="gl2")
+        if backend in ("egl", "osmesa"):
+            # PyOpenGL otherwise looks for GLX, an X11 library that no headless machine needs.
+            os.environ.setdefault("PYOPENGL_PLATFORM", backend)
+        if backend == "osmesa":
+            vispy.use(app=backend)  # it brings its own GL functions
+        else:
+            vispy.use(app=backend, gl="gl2")
         # 16 pixels: nothing is ever drawn into the canvas itself.
         self._canvas = app.Canvas(size=(16, 16), show=False, create_native=True, autoswap=False)
         self._canvas.set_current()
@@ -135,15 +139,11 @@ class GLContext:
         strings = gl_raw.strings()
         if not strings["renderer"] or strings["renderer"] == "None":
             raise GLError("the context has no renderer")
-        major, minor = (
-            int("".join(c for c in part if c.isdigit()) or 0) for part in strings["version"].split(".")[:2]
-        )
+        major, minor = (int("".join(c for c in part if c.isdigit()) or 0) for part in strings["version"].split(".")[:2])
         if (major, minor) < (3, 3):
             raise GLError(f"OpenGL 3.3 is needed, {strings['renderer']} has {strings['version']}")
         software = any(word in strings["renderer"].lower() for word in _SOFTWARE)
-        return GLInfo(
-            backend, **strings, software=software, max_side=gl_raw.max_texture_size(), device=device
-        )
+        return GLInfo(backend, **strings, software=software, max_side=gl_raw.max_texture_size(), device=device)
 
 
 def _choose_egl_display() -> str:
@@ -201,9 +201,7 @@ def _egl_devices(egl: Any, wanted: str) -> list[tuple[int, str]]:
 
 
 def _platform_display(egl: Any, device: int) -> int | None:
-    get = _procedure(
-        egl, "eglGetPlatformDisplayEXT", ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p
-    )
+    get = _procedure(egl, "eglGetPlatformDisplayEXT", ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p)
     display = get(_EGL_PLATFORM_DEVICE_EXT, device, None) if get is not None else None
     if not display:
         return None

@@ -62,7 +62,7 @@ class FrameRenderer:
         self._hide_edges = edge == "zoom"
         self._edge: Literal["mirror", "clamp"] = "clamp" if edge == "clamp" else "mirror"
         self.extent = photo_extent((photo.shape[1], photo.shape[0]))
-        self._canvas_size = tuple(round(side * supersample) for side in size)
+        self._canvas_size = round(size[0] * supersample), round(size[1] * supersample)
         if max(self._canvas_size) > self._gl.info.max_side:
             raise GLError(
                 f"a frame of {self._canvas_size[0]}x{self._canvas_size[1]} is larger than {self._gl.info.renderer} "

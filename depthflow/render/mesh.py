@@ -81,17 +81,16 @@ def _padding(size: int, margin: float) -> tuple[int, int]:
     return before, total - size - before
 
 
-def _extend(
-    depth: NDArray[np.float32], top: int, bottom: int, left: int, right: int, edge: str
-) -> NDArray[np.float32]:
+def _extend(depth: NDArray[np.float32], top: int, bottom: int, left: int, right: int, edge: str) -> NDArray[np.float32]:
     border = _EDGES[edge]
     grid = depth
     # A mirror is no larger than the picture: repeat until the margin is full (tiny photos have large margins).
     while top or bottom or left or right:
         height, width = grid.shape
-        step = [min(top, height), min(bottom, height), min(left, width), min(right, width)]
-        grid = np.asarray(cv2.copyMakeBorder(grid, *step, border), np.float32)
-        top, bottom, left, right = (a - b for a, b in zip((top, bottom, left, right), step, strict=True))
+        up, down = min(top, height), min(bottom, height)
+        west, east = min(left, width), min(right, width)
+        grid = np.asarray(cv2.copyMakeBorder(grid, up, down, west, east, border), np.float32)
+        top, bottom, left, right = top - up, bottom - down, left - west, right - east
     return grid
 
 
@@ -127,13 +126,9 @@ def _middles(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, 
 def _centres(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int) -> None:
     """Vertices in the centre of the squares; they are needed by the middles of the four sides."""
     target = errors[half::step, half::step]
-    rows, cols = np.indices(target.shape, sparse=True)
-    down = np.abs(
-        grid[half::step, half::step] - (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2
-    )
-    up = np.abs(
-        grid[half::step, half::step] - (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2
-    )
+    rows, cols = np.ogrid[: target.shape[0], : target.shape[1]]
+    down = np.abs(grid[half::step, half::step] - (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2)
+    up = np.abs(grid[half::step, half::step] - (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2)
     own = np.where((rows + cols) % 2 == 0, down, up)
     horizontal, vertical = errors[::step, half::step], errors[half::step, ::step]
     np.maximum(own, horizontal[:-1], out=own)
