@@ -22,6 +22,8 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 SessionFactory = Callable[[Path, str], providers.Session]
 
+_LOAD_HINT = "the file may be damaged, or made for a newer ONNX Runtime: pip install -U onnxruntime"
+_RUN_HINT = "try a smaller --network-size, or another model"
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
@@ -109,7 +111,7 @@ class Estimator:
                     raise
                 except Exception as error:
                     # ONNX Runtime's errors share no base class but Exception.
-                    self._next(error)
+                    self._next(error, _LOAD_HINT)
             return self._session
 
     def estimate(self, pixels: U8, *, size: int | None = None, flip: bool = False) -> DepthResult:
@@ -161,17 +163,17 @@ class Estimator:
                 with self._lock:
                     if self._session is session:  # else another thread has already moved on
                         self._session = None
-                        self._next(error)
+                        self._next(error, _RUN_HINT)
                 continue
             return to_disparity(to_plane(output, self.info.name), self.info.output)
 
-    def _next(self, error: Exception) -> None:
+    def _next(self, error: Exception, hint: str) -> None:
         """Give up the provider in use; the last one's failure is the network's."""
         reason = _first_line(error)
         if len(self._left) == 1:
             raise DepthError(
                 f"{self._file.name}: the network cannot be run on {self.provider}: {reason}",
-                "the file may be damaged or made for a newer ONNX Runtime: pip install -U onnxruntime",
+                hint,
             ) from error
         self._failures.append(f"{self.provider} failed: {reason}")
         self._left = self._left[1:]
@@ -223,6 +225,8 @@ def _merged(one: F32, two: F32) -> F32:
     return mean
 
 
+MAX_WARM = 3
+"""Estimators that one process keeps; each holds its network in memory, on a GPU in its scarce memory."""
 _cache: dict[tuple[str, str], Estimator] = {}
 _cache_lock = threading.Lock()
 
@@ -230,12 +234,15 @@ _cache_lock = threading.Lock()
 def get_estimator(model: str = "builtin", provider: str = "auto") -> Estimator:
     """The process-wide estimator of this model and provider; made once, loaded at its first estimate.
 
+    The least recently asked-for one beyond MAX_WARM is closed; who still runs it is not disturbed.
+
     Raises: as Estimator().
     """
     with _cache_lock:
-        found = _cache.get((model, provider))
-        if found is None:
-            found = _cache[model, provider] = Estimator(model, provider)
+        found = _cache.pop((model, provider), None) or Estimator(model, provider)
+        _cache[model, provider] = found  # a dict keeps its order: the last is the latest
+        while len(_cache) > MAX_WARM:
+            _cache.pop(next(iter(_cache))).close()
         return found
 
 

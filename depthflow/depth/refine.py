@@ -112,16 +112,21 @@ def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
 
     The strength is 0 off the ramp, on plateaus beside one and on slopes, 1 on the ramp of a clear jump.
     """
-    far, near = _range(depth, radius)
-    wide_far, wide_near = _range(depth, 2 * radius)
-    close_far, close_near = _range(depth, 1)
+    # Beyond the border a slope goes on as it is (odd reflection): were the windows cut there, the large one
+    # would lose more of its range than the small one, and every slope would end in a jump.
+    margin = 2 * radius
+    wider = np.asarray(np.pad(depth, margin, mode="reflect", reflect_type="odd"), np.float32)
+    inner = (slice(margin, -margin), slice(margin, -margin))
+    far, near = (plane[inner] for plane in _range(wider, radius))
+    wide_far, wide_near = (plane[inner] for plane in _range(wider, margin))
+    close_far, close_near = (plane[inner] for plane in _range(wider, 1))
     spread = near - far
     jump = 2 * spread - (wide_near - wide_far)
     strength = _rise(jump, JUMP_LOW, JUMP_HIGH)
     # Pixels between two jumps, on a plateau of their own, must stay there: only who stands on a ramp moves. A
     # straight ramp as wide as the window rises by 1/radius of the spread within the close window.
     share = (close_near - close_far) / (spread + np.float32(1e-6))
-    strength *= _rise(share, 0.15 / radius, 0.5 / radius)
+    strength *= _rise(share, 0.05 / radius, 0.2 / radius)
     return far, near, strength
 
 
@@ -205,12 +210,16 @@ def _vote(
     weight *= sure
     for_near = weight * side
     weight -= for_near  # what is left is for the far side
+    votes_near, votes_far = for_near.sum(axis=0) + _TINY, weight.sum(axis=0) + _TINY
+    # For the depths themselves only the plateaus count: the foot of a ramp would leave a halo.
+    for_near *= sure
+    weight *= sure
     total_near, total_far = for_near.sum(axis=0) + _TINY, weight.sum(axis=0) + _TINY
     for_near *= values
     weight *= values
     level_near = for_near.sum(axis=0) / total_near
     level_far = weight.sum(axis=0) / total_far
-    share = total_near / (total_near + total_far)
+    share = votes_near / (votes_near + votes_far)
     step = np.clip((share - np.float32(0.5)) * SHARPNESS + np.float32(0.5), 0, 1)
     voted: F32 = level_far + step * (level_near - level_far)
     return voted
