@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from depthflow.depth.cache import DepthCache, depth_key
     from depthflow.depth.estimator import DepthResult, Estimator, close_estimators, estimate, get_estimator
     from depthflow.depth.files import load_depth, save_depth, sidecar
-    from depthflow.depth.refine import refine
     from depthflow.depth.registry import ModelInfo, find_model, load_registry
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "get_estimator",
     "load_depth",
     "load_registry",
-    "refine",
     "save_depth",
     "sidecar",
 ]
