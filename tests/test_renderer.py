@@ -1,5 +1,7 @@
 """Rendered frames against the photo, against geometry on paper, and against a real second photo."""
 
+import subprocess
+import sys
 import threading
 
 import cv2
@@ -229,6 +231,18 @@ def test_another_back_end_in_one_process_is_refused():
     other = "osmesa" if context().info.backend == "egl" else "egl"
     with pytest.raises(GLError, match="already draws"):
         context(other)
+
+
+def test_no_font_library_is_needed():
+    """vispy looks for fontconfig while it is imported, and a slim system has none."""
+    code = (
+        "import ctypes.util as u; find = u.find_library\n"
+        "u.find_library = lambda name: None if name == 'fontconfig' else find(name)\n"
+        "from depthflow.render.context import context; print(context().info.renderer)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == context().info.renderer
 
 
 def test_a_real_second_photo_is_met():

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from depthflow.errors import GLError
@@ -121,6 +122,7 @@ class GLContext:
 
     def _try(self, backend: str) -> GLInfo:
         device = _choose_egl_display() if backend == "egl" else ""
+        _import_vispy()
         import vispy
         from vispy import app
 
@@ -146,6 +148,23 @@ class GLContext:
         return GLInfo(backend, **strings, software=software, max_side=gl_raw.max_texture_size(), device=device)
 
 
+def _import_vispy() -> None:
+    """Import vispy, also where the system has no fontconfig.
+
+    Its package asks for that library while it is imported, for text that we never draw; slim systems lack it.
+    """
+    try:
+        import vispy  # noqa: F401
+    except ImportError as error:
+        if "fontconfig" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "vispy"]:
+            del sys.modules[name]
+        stand_in = ModuleType("vispy.ext.fontconfig")
+        stand_in.find_font = stand_in._list_fonts = None  # type: ignore[attr-defined]
+        sys.modules[stand_in.__name__] = stand_in
+
+
 def _choose_egl_display() -> str:
     """Point vispy's EGL back end at a device, and say which; empty leaves it to EGL's default display.
 
@@ -155,6 +174,7 @@ def _choose_egl_display() -> str:
     DEPTHFLOW_GL_DEVICE picks one by its number.
     """
     os.environ.setdefault("EGL_PLATFORM", "surfaceless")
+    _import_vispy()
     from vispy.ext import egl
 
     wanted = os.environ.get("DEPTHFLOW_GL_DEVICE", "")
