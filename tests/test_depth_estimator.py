@@ -266,7 +266,7 @@ class TestFallback:
         if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
             pytest.skip("CUDA is there")
         file = save_network(tmp_path / "m.onnx")
-        with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="cuda could not be started"):
+        with pytest.warns(UserWarning, match="CUDA"), pytest.raises(RuntimeError, match="cuda could not be started"):
             providers.open_session(file, "cuda")
 
 

@@ -108,30 +108,35 @@ def _picture(raw: bytes) -> NDArray[Any]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the bomb warning: MAX_PIXELS decides
-            image = Image.open(io.BytesIO(raw))
-        _check_size(*image.size)
-        # cv2 keeps 16 bits in colour and floats of every width, where Pillow cuts to 8 or refuses;
-        # but it returns the torso of a truncated file as if it were whole, which Pillow does not.
-        if image.format == "TIFF" and (values := _opencv(raw)) is not None:
-            return _grey(values)
-        image.load()
-        if image.mode in ("L", "F", "I", "1") or image.mode.startswith("I;16"):
-            values = np.asarray(image.convert("L") if image.mode == "1" else image)
-            if image.mode == "I" and image.format in ("PNG", "PPM"):
-                # Some versions widen 16-bit greys to 32.
-                values = values.astype(np.uint16)
-            return values
-        if (values := _opencv(raw)) is not None:
-            return _grey(values)
-        return _grey(np.asarray(image.convert("RGB")))
+            # Of too many pixels (MAX_PIXELS decides) and of odd tags (the decoder decides).
+            warnings.simplefilter("ignore")
+            return _pillow(Image.open(io.BytesIO(raw)), raw)
     except UnidentifiedImageError:
-        raise _BadFileError("not a picture that can be read as a depth map") from None
+        # Pillow knows no TIFF of 64-bit floats.
+        if raw[:4] in (b"II*\0", b"MM\0*") and (values := _opencv(raw)) is not None:
+            return _grey(values)
+        raise _BadFileError("damaged, or not a picture that can be read as a depth map") from None
     except Image.DecompressionBombError:
         raise _BadFileError("the depth map claims far too many pixels") from None
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError) as error:
         # Pillow's decoders raise all of these for damaged files.
         raise _damaged(error) from None
+
+
+def _pillow(image: Any, raw: bytes) -> NDArray[Any]:
+    _check_size(*image.size)
+    # cv2 keeps 16 bits in colour and floats of every width, where Pillow cuts to 8 or refuses; but of a PNG
+    # cut short it returns the torso as if it were whole, which Pillow does not.
+    if image.format == "TIFF" and (values := _opencv(raw)) is not None:
+        return _grey(values)
+    image.load()
+    if image.mode in ("L", "F", "I", "1") or image.mode.startswith("I;16"):
+        values = np.asarray(image.convert("L") if image.mode == "1" else image)
+        # Some versions widen 16-bit greys to 32.
+        return values.astype(np.uint16) if image.mode == "I" and image.format in ("PNG", "PPM") else values
+    if (values := _opencv(raw)) is not None:
+        return _grey(values)
+    return _grey(np.asarray(image.convert("RGB")))
 
 
 def _opencv(raw: bytes) -> NDArray[Any] | None:

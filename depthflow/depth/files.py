@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import uuid
 from pathlib import Path
@@ -53,7 +54,9 @@ def load_depth(path: str | Path, *, photo_size: tuple[int, int] | None, invert: 
         depth = (values / float(np.iinfo(values.dtype).max)).astype(np.float32)
         depth = np.clip(depth, 0.0, 1.0)
         return 1.0 - depth if invert else depth
-    return _from_floats(path, values.astype(np.float64), invert)
+    with np.errstate(invalid="ignore"):  # signalling NaNs of damaged files
+        floats = values.astype(np.float64)
+    return _from_floats(path, floats, invert)
 
 
 def _check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> None:
@@ -209,7 +212,8 @@ def _write(path: Path, kind: str, samples: NDArray[Any], bits: int) -> None:
         raise OutputError(f"{path}: cannot be written: {reason}", "choose another place with -o") from None
     finally:
         if temp is not None:
-            temp.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temp.unlink()
 
 
 def _encode(samples: NDArray[Any], kind: str) -> bytes:
