@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WARM_UP = 0.03  # share of the budget
 LARGE_FROM = 0.6  # share of the budget after which pictures are larger
 SMALL_AREA, LARGE_AREA = 192 * 288, 256 * 384  # pixels
+SMALL_EDGES, LARGE_EDGES = 0.7, 1.2  # weight of the steps in the loss: first where things are, then their outlines
 REPORTS = 15  # validations and checkpoints over the budget
 AVERAGE = 0.998  # per step, of the averaged weights that are exported
 
@@ -194,7 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
     next_report = spent + budget / REPORTS
     while spent < budget and not (options.steps and step >= options.steps):
         progress = spent / budget
-        batches.area = options.area or (SMALL_AREA if progress < LARGE_FROM else LARGE_AREA)
+        large = progress >= LARGE_FROM
+        batches.area = options.area or (LARGE_AREA if large else SMALL_AREA)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(progress, peak) * group["factor"]
         image, target = next(stream)
@@ -204,7 +206,8 @@ def main(arguments: list[str] | None = None) -> None:
             module.eval()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             prediction = net(image)
-        loss = total_loss(prediction, target.to(device, non_blocking=True))
+        target = target.to(device, non_blocking=True)
+        loss = total_loss(prediction, target, LARGE_EDGES if large else SMALL_EDGES)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
