@@ -69,8 +69,9 @@ def test_a_small_clip(tmp_path: Path, name: str, suffix: str, codec: str, pixels
     if "yuv" in pixels:
         assert found.tags == (BT601, LIMITED, BT709, BT709)
         assert psnr(to_rgb(found.frames[3]), frames[3]) > 27, "it is this frame, in its place"
-    assert facts == probe(path)
-    assert (facts.frames, facts.rate, facts.duration) == (7, Fraction(25), pytest.approx(0.28))
+    assert facts == probe(path, depth="decode")
+    assert (facts.frames, facts.rate) == (7, Fraction(25))
+    assert facts.duration == pytest.approx(0.28)
     assert facts.pixel_format == pixels
     assert not facts.has_audio
 
@@ -157,7 +158,7 @@ def test_transparency_of_videos(tmp_path: Path, name: str, decoder: str | None) 
     decoded = seen(path, decoder).frames
     assert len(decoded) == 3
     if name == "ffv1":
-        alpha = decoded[1].to_ndarray(format="rgba")[..., 3]
+        alpha = decoded[1].to_ndarray(format="rgba")[..., 3].astype(float)
     else:
         plane = decoded[1].planes[3]
         kind, top = ("<u2", 4095) if "12" in decoded[1].format.name else ("u1", 255)
@@ -256,7 +257,7 @@ def test_texts_come_back(tmp_path: Path, name: str) -> None:
 def _animation(path: Path) -> tuple[list[np.ndarray[Any, Any]], list[int], int | None]:
     with Image.open(path) as image:
         frames, times = [], []
-        for index in range(image.n_frames):
+        for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)
             frames.append(np.asarray(image.convert("RGBA")))
             times.append(round(image.info.get("duration", 0)))
@@ -305,6 +306,12 @@ def test_gif_keeps_a_gradient(tmp_path: Path) -> None:
     web = sky.copy()
     web = np.asarray(Image.fromarray(web).convert("P", palette=Image.Palette.WEB).convert("RGB"))
     assert psnr(web, sky) < 28
+
+
+def test_names_that_look_like_patterns(tmp_path: Path) -> None:
+    for name, suffix in (("gif", ".gif"), ("mp4", ".mp4"), ("webp", ".webp"), ("apng", ".apng"), ("avif", ".avif")):
+        write(tmp_path / f"a%d 100%{suffix}", moving(64, 48, 3), name)
+    assert len(everything(tmp_path)) == 5
 
 
 @pytest.mark.parametrize("name", ["gif", "webp", "apng"])

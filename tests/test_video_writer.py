@@ -22,6 +22,7 @@ from depthflow.video import workfile
 from depthflow.video.encode import VideoWriter
 from depthflow.video.encoders import choose_encoder
 from depthflow.video.formats import FORMATS
+from depthflow.video.pipe import FramePipe
 
 MP4 = FORMATS["mp4"]
 
@@ -69,7 +70,7 @@ def test_frames_come_in_many_wrappings(tmp_path: Path, kind: str) -> None:
         "array": frame,
         "strided": np.ascontiguousarray(frame[::-1])[::-1],
         "bytes": frame.tobytes(),
-        "view": memoryview(frame),
+        "view": frame.data,
     }[kind]
     with writer(tmp_path / "clip.mkv", format=FORMATS["ffv1"], encoder=choose_encoder(FORMATS["ffv1"])) as target:
         target.write(given)
@@ -321,11 +322,12 @@ def test_an_encoder_that_stops_early_but_politely_is_noticed(tmp_path: Path) -> 
     assert everything(tmp_path) == []
 
 
-def test_a_shorter_file_is_never_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = writer(tmp_path / "clip.mp4")
+@pytest.mark.parametrize("verify", ["auto", "decode", "count"])
+def test_a_shorter_file_is_never_published(tmp_path: Path, verify: str) -> None:
+    target = writer(tmp_path / "clip.mp4", verify=verify)
     fill(target, 10)
     target.written = 11
-    with pytest.raises(FFmpegError, match="decodes to 10 frames, and 11 were written"):
+    with pytest.raises(FFmpegError, match="holds 10 frames, and 11 were written"):
         target.close()
     assert everything(tmp_path) == []
 
@@ -370,6 +372,29 @@ def test_a_full_disk_is_said_so(tiny_disk: Path, name: str) -> None:
         make()
     assert "free some space" in error.value.hint
     assert everything(tiny_disk) == []
+
+
+def test_damage_is_found_where_every_frame_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a driver might do: the right number of packets, and rubbish in one of them."""
+    real = FramePipe.finish
+
+    def spoiled(pipe: FramePipe) -> None:
+        real(pipe)
+        (work,) = tmp_path.iterdir()
+        data = bytearray(work.read_bytes())
+        start = data.index(b"mdat")
+        middle = start + (len(data) - start) * 7 // 10
+        data[middle : middle + 400] = bytes(400)
+        work.write_bytes(data)
+
+    monkeypatch.setattr(FramePipe, "finish", spoiled)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    target = writer(tmp_path / "clip.mp4", verify="decode")
+    for index in range(10):
+        target.write(np.roll(noise, index, 0))
+    with pytest.raises(FFmpegError, match="cannot be read back"):
+        target.close()
+    assert everything(tmp_path) == []
 
 
 # -- work files of the dead -------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def seen(path: Path, decoder: str | None = None) -> Seen:
         context = stream.codec_context
         frames = []
         if decoder:
-            codec = av.CodecContext.create(decoder, "r")
+            codec: Any = av.CodecContext.create(decoder, "r")
             for packet in container.demux(stream):
                 frames += codec.decode(packet if packet.size else None)
         else:
@@ -107,7 +107,7 @@ def seen(path: Path, decoder: str | None = None) -> Seen:
         first = frames[0]
         result = Seen(
             frames=frames,
-            rate=stream.average_rate,
+            rate=stream.average_rate or Fraction(0),
             codec=context.name,
             tag=context.codec_tag,
             pixel_format=first.format.name,
@@ -152,7 +152,7 @@ def to_rgb(frame: av.VideoFrame) -> Frame:
 
 def psnr(one: Frame, other: Frame) -> float:
     error = float(np.mean((one.astype(float) - other.astype(float)) ** 2))
-    return 10 * np.log10(255**2 / max(error, 1e-9))
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 def alive(pid: int) -> bool:

@@ -159,7 +159,7 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
             options["movflags"] += "+use_metadata_tags"
     elif format_.name == "apng":
         options["plays"] = 0
-    elif muxer in ("gif", "avif"):
+    elif muxer in ("gif", "avif", "webp"):
         options["loop"] = 0
     elif muxer == "image2":
         options |= {"start_number": 1}

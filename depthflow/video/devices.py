@@ -15,7 +15,8 @@ def families_present() -> tuple[str, ...]:
         # Drivers leave no file that is worth looking for; the trial decides.
         return ("nvenc", "qsv", "amf", "mf")
     found = []
-    if _nodes("/dev", "nvidia[0-9]*"):
+    # /dev/dxg is the GPU as Linux under Windows sees it.
+    if _nodes("/dev", "nvidia[0-9]*") or _nodes("/dev", "dxg"):
         found.append("nvenc")
     if _nodes("/dev/dri", "renderD*"):
         found += ["qsv", "vaapi"]
@@ -34,4 +35,4 @@ def _nodes(folder: str, pattern: str) -> list[str]:
 
 def device_nodes() -> list[str]:
     """Every device file that could encode."""
-    return [*_nodes("/dev/dri", "renderD*"), *_nodes("/dev", "nvidia[0-9]*")]
+    return [*_nodes("/dev/dri", "renderD*"), *_nodes("/dev", "nvidia[0-9]*"), *_nodes("/dev", "dxg")]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class VideoWriter:
     """Writes one video, animation or image sequence; a context manager.
 
     Leaving the block publishes the file, or removes every trace of it after an exception. Frames go into a
-    hidden file beside the result, so nothing half-made ever has the final name; `close` decodes it and counts
+    hidden file beside the result, so nothing half-made ever has the final name; `close` reads it back and counts
     its frames before it gets that name.
 
     One thread writes. `abort` may come from any thread.
@@ -53,7 +53,9 @@ class VideoWriter:
         target_bytes: the file must not become larger; it takes a second pass at the end.
         overwrite: replace what is there.
         frames: how many frames will come; then more or fewer are an error.
-        verify: how `close` looks at the file, see `probe`.
+        verify: how `close` looks at the file, see `probe`. "auto" decodes what hardware made, whose drivers
+            may write nonsense, and counts the packets of software encoders: measured 0.7 s against 0.16 s
+            for 60 frames at 1080p, and what a killed encoder leaves is found either way.
         matrix: the YUV matrix if it is not the one that the size asks for.
 
     Raises:
@@ -80,7 +82,7 @@ class VideoWriter:
         target_bytes: int | None = None,
         overwrite: bool = False,
         frames: int | None = None,
-        verify: Depth = "decode",
+        verify: Literal["auto", "decode", "count"] = "auto",
         matrix: Matrix | None = None,
     ) -> None:
         self.path = Path(path).absolute()
@@ -88,7 +90,7 @@ class VideoWriter:
         self.encoder = encoder
         self.written = 0
         self._overwrite = overwrite
-        self._verify = verify
+        self._verify: Depth = ("decode" if encoder.hardware else "count") if verify == "auto" else verify
         self._target_bytes = target_bytes
         self._facts: VideoFacts | None = None
         self._closed = False
@@ -181,11 +183,11 @@ class VideoWriter:
         self.written += 1
 
     def close(self) -> VideoFacts:
-        """Finish the file, decode it, and give it its name; calling it again gives the same facts.
+        """Finish the file, read it back, and give it its name; calling it again gives the same facts.
 
         Raises:
             ValueError: it was aborted. OutputError: frames are missing, or the name is taken by now.
-            FFmpegError: ffmpeg failed, or what it made does not decode to the frames that were written.
+            FFmpegError: ffmpeg failed, or what it made does not hold the frames that were written.
         """
         if self._facts is not None:
             return self._facts
@@ -254,6 +256,7 @@ class VideoWriter:
                 self.encoder.ffmpeg,
                 replace(frames, file=self._master),
                 self._target,
+                self._work,
                 self._target_bytes,
             )
             self._master.unlink()

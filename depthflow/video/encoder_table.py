@@ -110,7 +110,7 @@ _TABLE = (
     Encoder("libopenh264", ("h264",), knob="qmax", scale=(51, 32, 26, 18), steady={"rc_mode": "quality"}),
     Encoder(
         "libx265", ("hevc", "hevc10"), knob="crf", scale=(44, 29, 23, 14),
-        preset=("preset", _X26X, "fast"), options={"x265-params": "log-level=error"},
+        preset=("preset", _X26X, "veryfast"), options={"x265-params": "log-level=error"},
     ),
     Encoder(
         "libsvtav1", ("av1",), knob="crf", scale=(60, 40, 30, 16), limits=(1, 63), preset=("preset", (), "8"),
@@ -126,7 +126,7 @@ _TABLE = (
     Encoder("prores_ks", ("prores", "prores4444"), options={"vendor": "apl0"}),
     Encoder("ffv1", ("ffv1",), options={"level": "3", "slices": "4", "slicecrc": "1"}),
     Encoder("gif", ("gif",)),
-    Encoder("libwebp_anim", ("webp",), knob="quality", scale=(20, 60, 80, 98), options={"loop": "0"}),
+    Encoder("libwebp_anim", ("webp",), knob="quality", scale=(20, 60, 80, 98)),
     Encoder("apng", ("apng",), options={"pred": "mixed"}),
     Encoder("png", ("png",), options={"pred": "mixed"}),
     Encoder("mjpeg", ("mjpeg",), knob="q:v", scale=(24, 8, 4, 1), options={"qmin": "1"}),

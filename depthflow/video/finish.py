@@ -15,23 +15,26 @@ from depthflow.video.ffmpeg import run_ffmpeg
 from depthflow.video.formats import FormatInfo
 from depthflow.video.pipe import failure
 from depthflow.video.probe import Depth, probe
+from depthflow.video.workfile import WorkPlace
 
 _ATTEMPTS = 8
 _AUDIO_BITS = 192_000
 
 
-def from_master(ffmpeg: str, frames: Frames, target: Target, limit: int | None) -> None:
+def from_master(ffmpeg: str, frames: Frames, target: Target, work: WorkPlace, limit: int | None) -> None:
     """Make the file from the lossless one in `frames.file`.
 
     Args:
+        work: the place of more hidden files.
         limit: bytes that it must not exceed; None for no limit.
 
     Raises:
         OutputError: it cannot be made that small. FFmpegError: ffmpeg failed.
     """
     if target.format.name == "gif":
-        for command in gif.commands(ffmpeg, frames, target, limit):
-            _run(command)
+        for commands in gif.attempts(ffmpeg, frames, target, work.beside(".png"), limit):
+            for command in commands:
+                _run(command)
             size = target.file.stat().st_size
             if limit is None or size <= limit:
                 return
@@ -91,4 +94,4 @@ def verified(file: Path, format_: FormatInfo, frames: Frames, depth: Depth, ffmp
     tolerance = 1.01 / float(frames.rate)
     if format_.merges and facts.frames >= 1 and abs(facts.duration - (frames.seconds or 0)) <= tolerance:
         return facts
-    raise FFmpegError(f"the file decodes to {facts.frames} frames, and {frames.count} were written")
+    raise FFmpegError(f"the file holds {facts.frames} frames, and {frames.count} were written")

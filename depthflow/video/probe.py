@@ -22,8 +22,8 @@ def probe(path: Path | str, *, depth: Depth = "decode", ffmpeg: str | None = Non
     """Read a video, an animation, an image, or a folder of images.
 
     Args:
-        depth: "decode" decodes every frame and fails on the first damage; "count" reads the packets only,
-            at a tenth of the time, and sees truncation but no damage within a frame.
+        depth: "decode" decodes every frame and fails where the decoder notices damage; "count" reads the packets only,
+            at a quarter of the time, and sees truncation but no damage within a frame.
         ffmpeg: the ffmpeg to use; None takes the preferred one.
 
     Raises:

@@ -38,10 +38,10 @@ def explain(error: OSError, path: Path) -> OutputError:
         case errno.EROFS:
             return OutputError(f"{path}: the file system is read-only", "choose another folder with -o")
         case errno.ENAMETOOLONG:
-            return OutputError(f"{path}: the name is too long")
+            return OutputError(f"{path}: the name is too long", "choose a shorter one with -o")
         case errno.ENOTDIR:
-            return OutputError(f"{path}: part of the path is a file, not a folder")
-    return OutputError(f"{path}: cannot be written: {error.strerror or error}")
+            return OutputError(f"{path}: part of the path is a file, not a folder", "choose another folder with -o")
+    return OutputError(f"{path}: cannot be written: {error.strerror or error}", "choose another place with -o")
 
 
 class WorkPlace:
