@@ -126,7 +126,7 @@ def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
     # Pixels between two jumps, on a plateau of their own, must stay there: only who stands on a ramp moves. A
     # straight ramp as wide as the window rises by 1/radius of the spread within the close window.
     share = (close_near - close_far) / (spread + np.float32(1e-6))
-    strength *= _rise(share, 0.05 / radius, 0.2 / radius)
+    strength *= _rise(share, 0.4 / radius, 1.0 / radius)
     return far, near, strength
 
 
