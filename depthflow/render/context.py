@@ -117,7 +117,7 @@ class GLContext:
             try:
                 return self._try(name)
             except Exception as error:
-                reasons.append(f"{name}: {error}" if str(error) else f"{name}: {type(error).__name__}")
+                reasons.append(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
         raise GLError(f"no OpenGL context ({'; '.join(reasons)})", missing_hint())
 
     def _try(self, backend: str) -> GLInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from depthflow import paths
 from depthflow.errors import GLError
 from depthflow.render.context import GLContext, context
-from depthflow.render.mesh import build_mesh
+from depthflow.render.layers import cut
+from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.scene import framing
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
 
@@ -25,6 +27,11 @@ TOLERANCE = 0.25
 _MARGIN = 0.25
 _COARSEST = 0.05
 _FINEST = 1e-4
+_SMALLEST_CUT = 16
+
+
+def _rgba(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
 
 
 class FrameRenderer:
@@ -38,6 +45,7 @@ class FrameRenderer:
         size: (width, height) of the frames in pixels.
         fit: what to do when the aspect ratios differ; "fit" here is the same as "pad".
         edge: how the photo goes on beyond its border; "zoom" continues it mirrored.
+        layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
         gl_backend: where the OpenGL context comes from.
 
@@ -53,6 +61,7 @@ class FrameRenderer:
         size: tuple[int, int],
         fit: Fit = "crop",
         edge: Edge = "zoom",
+        layers: int = 2,
         supersample: float = 1.0,
         gl_backend: str = "auto",
     ) -> None:
@@ -72,8 +81,9 @@ class FrameRenderer:
         inner = self._inner_size(fit)
         self._inner = inner
         self.frame = frame_extent((photo.shape[1], photo.shape[0]), inner, fit)
-        self._error = 0.0
-        self._texture_scale = 0.0
+        self._layers = layers
+        self._reach = 0.0
+        self._scale = 0.0
         self._objects: _Objects | None = None
         self._gl.run(self._open)
 
@@ -106,11 +116,33 @@ class FrameRenderer:
         """
         few = framing.sample(cameras)
         reach = framing.reach(few, self.extent)
-        error = float(np.clip(TOLERANCE * self.pixel / max(reach, 1e-9), _FINEST, _COARSEST))
-        photo_pixel = 2 * self.extent[0] / self._photo.shape[1]
         # Scale of the photo at which one texel makes one pixel where the clip shows it largest.
+        photo_pixel = 2 * self.extent[0] / self._photo.shape[1]
         scale = photo_pixel / self.pixel * max(1.0, framing.magnification(few, self.extent))
-        self._gl.run(self._refine, error, scale)
+        if self._scale and reach <= self._reach * 1.01 and scale <= self._scale * 1.01:
+            return
+        self._reach, self._scale = max(reach, self._reach), max(scale, self._scale)
+        sheets = self._sheets()
+        self._gl.run(lambda: self._alive().set_sheets(sheets, self._edge))
+
+    def _sheets(self) -> list[tuple[Mesh, NDArray[np.uint8]]]:
+        """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
+        photo = self._resample(self._scale)
+        error = float(np.clip(TOLERANCE * self.pixel / max(self._reach, 1e-9), _FINEST, _COARSEST))
+        build = partial(build_mesh, extent=self.extent, error=error, margin=_MARGIN, edge=self._edge)
+        height, width = self._depth.shape
+        layers = None
+        if self._layers > 1 and min(height, width) >= _SMALLEST_CUT:
+            layers = cut(photo, self._depth, self._reach * width / (2 * self.extent[0]))
+        if layers is None:
+            return [(build(self._depth), _rgba(photo))]
+        # A pixel of the depth map is soft if the picture is not opaque anywhere near it.
+        alpha = cv2.resize(layers.front[..., 3].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+        return [
+            (build(layers.back_depth, cared=layers.uncovered), _rgba(layers.back)),
+            (build(layers.front_depth, cared=layers.cared, soft=soft), layers.front),
+        ]
 
     def render(self, camera: Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
@@ -169,18 +201,8 @@ class FrameRenderer:
     def _open(self) -> None:
         self._objects = _Objects(self._canvas_size)
 
-    def _refine(self, error: float, scale: float) -> None:
-        objects = self._alive()
-        if self._error == 0.0 or error < self._error:
-            mesh = build_mesh(self._depth, extent=self.extent, error=error, margin=_MARGIN, edge=self._edge)
-            objects.set_mesh(mesh.positions, mesh.triangles)
-            self._error = error
-        if self._texture_scale == 0.0 or scale > self._texture_scale * 1.01:
-            objects.set_photo(self._resample(scale), self._edge)
-            self._texture_scale = scale
-
     def _resample(self, scale: float) -> NDArray[np.uint8]:
-        """The photo as RGBA, no larger than frames of this scale can show: small texels would shimmer."""
+        """The photo, no larger than frames of this scale can show: small texels would shimmer."""
         height, width = self._photo.shape[:2]
         most = self._gl.info.max_side / max(height, width)
         scale = min(scale, most)
@@ -188,7 +210,7 @@ class FrameRenderer:
         if scale < 0.98:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2RGBA), np.uint8)
+        return photo
 
     def _alive(self) -> _Objects:
         if self._objects is None:
@@ -216,6 +238,10 @@ class FrameRenderer:
         return out
 
 
+_SOFT = 0.5 / 255, 254.5 / 255
+"""Opacities of the fringe; what is above is the core, what is below is nothing."""
+
+
 class _Objects:
     """What lives on the GPU; made, used and freed on the render thread."""
 
@@ -223,44 +249,43 @@ class _Objects:
         from vispy import gloo
 
         self._gloo = gloo
-        shader = {stage: paths.data("shaders", f"mesh.{stage}").read_text() for stage in ("vert", "frag")}
-        self._program = gloo.Program(shader["vert"], shader["frag"])
+        vertex = paths.data("shaders", "mesh.vert").read_text()
+        self._plain = gloo.Program(vertex, paths.data("shaders", "mesh.frag").read_text())
+        self._cut = gloo.Program(vertex, paths.data("shaders", "cut.frag").read_text())
         shape = size[1], size[0]
         self._colour = gloo.Texture2D(shape=(*shape, 4), format="rgba", internalformat="rgba8")
         self._depth = gloo.RenderBuffer(shape, format="depth")
         self._target = gloo.FrameBuffer(color=self._colour, depth=self._depth)
-        self._vertices: Any = None
-        self._indices: Any = None
-        self._photo: Any = None
+        self._sheets: list[_Sheet] = []
 
-    def set_mesh(self, positions: NDArray[np.float32], triangles: NDArray[np.uint32]) -> None:
-        for old in (self._vertices, self._indices):
-            if old is not None:
-                old.delete()
-        self._vertices = self._gloo.VertexBuffer(positions)
-        self._indices = self._gloo.IndexBuffer(triangles.ravel())
-        self._program["position"] = self._vertices
-
-    def set_photo(self, pixels: NDArray[np.uint8], edge: Literal["mirror", "clamp"]) -> None:
-        if self._photo is not None:
-            self._photo.delete()
-        self._photo = self._gloo.Texture2D(
-            pixels,
-            interpolation="linear",
-            wrapping="clamp_to_edge" if edge == "clamp" else "mirrored_repeat",
-            internalformat="rgba8",
-        )
-        self._program["photo"] = self._photo
+    def set_sheets(self, sheets: list[tuple[Mesh, NDArray[np.uint8]]], edge: Literal["mirror", "clamp"]) -> None:
+        """The layers, back first: mesh and (H, W, 4) uint8 RGBA, premultiplied."""
+        for sheet in self._sheets:
+            sheet.free()
+        wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
+        self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
 
     def draw(self, uniforms: dict[str, Any], viewport: tuple[int, int, int, int]) -> None:
-        for name, value in uniforms.items():
-            self._program[name] = value
+        for program in (self._plain, self._cut):
+            for name, value in uniforms.items():
+                program[name] = value
+        state = self._gloo.set_state
         with self._target:
             self._gloo.set_viewport(0, 0, *reversed(self._colour.shape[:2]))
-            self._gloo.set_state(depth_test=True, blend=False, cull_face=False)
+            state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
             self._gloo.clear(color=(0.0, 0.0, 0.0, 1.0), depth=True)
             self._gloo.set_viewport(*viewport)
-            self._program.draw("triangles", self._indices)
+            for sheet in self._sheets:
+                sheet.draw(self._plain, sheet.opaque)
+                if sheet.soft is None:
+                    continue
+                self._cut["opacity"] = _SOFT[1], 2.0
+                sheet.draw(self._cut, sheet.soft)
+                # The fringe is tested against depth but leaves none, so that nothing is cut out behind it.
+                state(blend=True, blend_func=("one", "one_minus_src_alpha"), depth_mask=False)
+                self._cut["opacity"] = _SOFT
+                sheet.draw(self._cut, sheet.soft)
+                state(blend=False, depth_mask=True)
 
     def read(self, out: NDArray[np.uint8]) -> None:
         from depthflow.render import gl_raw
@@ -271,15 +296,29 @@ class _Objects:
             gl_raw.read_pixels(out)
 
     def free(self) -> None:
-        for thing in (
-            self._program,
-            self._target,
-            self._colour,
-            self._depth,
-            self._vertices,
-            self._indices,
-            self._photo,
-        ):
+        for sheet in self._sheets:
+            sheet.free()
+        for thing in (self._plain, self._cut, self._target, self._colour, self._depth):
+            thing.delete()
+        self._gloo.flush()
+
+
+class _Sheet:
+    """One layer: vertices, the triangles that are opaque and those that are not, and its picture."""
+
+    def __init__(self, gloo: Any, mesh: Mesh, pixels: NDArray[np.uint8], wrapping: str) -> None:
+        self._vertices = gloo.VertexBuffer(mesh.positions)
+        parts = mesh.triangles[: mesh.opaque], mesh.triangles[mesh.opaque :]
+        self.opaque, self.soft = (gloo.IndexBuffer(part.ravel()) if len(part) else None for part in parts)
+        self._photo = gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat="rgba8")
+
+    def draw(self, program: Any, triangles: Any) -> None:
+        if triangles is not None:
+            program["position"] = self._vertices
+            program["photo"] = self._photo
+            program.draw("triangles", triangles)
+
+    def free(self) -> None:
+        for thing in (self._vertices, self.opaque, self.soft, self._photo):
             if thing is not None:
                 thing.delete()
-        self._gloo.flush()

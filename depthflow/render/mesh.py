@@ -30,11 +30,13 @@ class Mesh:
         positions: (N, 3) float32: x, y in halves of the photo's longer side (y up), depth in [0, 1].
         triangles: (M, 3) uint32 indices of positions.
         error: no depth between the vertices is farther than about this from the map.
+        opaque: the triangles before this number touch nothing that `soft` marked.
     """
 
     positions: NDArray[np.float32]
     triangles: NDArray[np.uint32]
     error: float
+    opaque: int
 
 
 def build_mesh(
@@ -44,6 +46,8 @@ def build_mesh(
     error: float,
     margin: float = 0.2,
     edge: str = "mirror",
+    cared: NDArray[np.bool_] | None = None,
+    soft: NDArray[np.bool_] | None = None,
 ) -> Mesh:
     """Triangulate a depth map.
 
@@ -53,13 +57,25 @@ def build_mesh(
         error: allowed error of depth; 0 gives the full grid.
         margin: how far the mesh goes on beyond the border, in halves of the longer side, at least.
         edge: "mirror" continues the depth mirrored, "clamp" with its border.
+        cared: (H, W) where the error counts; all of it if None. Triangles without any of it are left out.
+        soft: (H, W) where the texture is not opaque; triangles that touch it come last.
     """
     height, width = depth.shape
     cell = 2 * extent[0] / width, 2 * extent[1] / height
     left, right = _padding(width, margin / cell[0])
     top, bottom = _padding(height, margin / cell[1])
     grid = _extend(depth, top, bottom, left, right, edge)
-    triangles = _triangulate(grid, _errors(grid), error)
+    if cared is None:
+        triangles = _triangulate(grid, _errors(grid), error)
+    else:
+        wanted = _extend(cared.astype(np.float32), top, bottom, left, right, edge) > 0.5
+        triangles = _triangulate(grid, _errors(grid, wanted), error)
+        triangles = triangles[_touched(triangles, wanted)]
+    opaque = len(triangles)
+    if soft is not None:
+        touched = _touched(triangles, _extend(soft.astype(np.float32), top, bottom, left, right, edge) > 0.5)
+        opaque = int(len(triangles) - touched.sum())
+        triangles = np.concatenate([triangles[~touched], triangles[touched]])
     # Only the vertices that are used, in grid order.
     columns = grid.shape[1]
     used = np.zeros(grid.size, bool)
@@ -70,7 +86,7 @@ def build_mesh(
     positions[:, 0] = (cols - left + 0.5) * cell[0] - extent[0]
     positions[:, 1] = extent[1] - (rows - top + 0.5) * cell[1]
     positions[:, 2] = grid.ravel()[used]
-    return Mesh(positions, index[triangles].astype(np.uint32), error)
+    return Mesh(positions, index[triangles].astype(np.uint32), error, opaque)
 
 
 def _padding(size: int, margin: float) -> tuple[int, int]:
@@ -94,25 +110,37 @@ def _extend(depth: NDArray[np.float32], top: int, bottom: int, left: int, right:
     return grid
 
 
-def _errors(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+def _touched(triangles: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(M,): the triangle's bounding box has a sample of the mask."""
+    count = cv2.integral(mask.astype(np.uint8))
+    rows, cols = np.divmod(triangles, mask.shape[1])
+    top, bottom, left, right = rows.min(1), rows.max(1) + 1, cols.min(1), cols.max(1) + 1
+    return np.asarray(count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left] > 0)
+
+
+def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """(H, W): how much is lost if this vertex, and so all that need it, are left out."""
     errors = np.zeros_like(grid)
     step = 2
     while step <= TILE:
         half = step // 2
-        _middles(grid, errors, step, half)
-        _centres(grid, errors, step, half)
+        _middles(grid, errors, step, half, cared)
+        _centres(grid, errors, step, half, cared)
         step *= 2
     return errors
 
 
-def _middles(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int) -> None:
+def _middles(
+    grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int, cared: NDArray[np.bool_] | None
+) -> None:
     """Vertices in the middle of the squares' sides; they are needed by the centres of the next smaller squares."""
     for axis in (0, 1):
         g, e = (grid, errors) if axis == 1 else (grid.T, errors.T)
         rows = g[::step]
         target = e[::step, half::step]
         np.abs(rows[:, half::step] - (rows[:, :-step:step] + rows[:, step::step]) / 2, out=target)
+        if cared is not None:
+            target *= (cared if axis == 1 else cared.T)[::step, half::step]
         quarter = half // 2
         if quarter:
             # Centres of the half-size squares: up to four touch this vertex, two on either side of the side.
@@ -123,13 +151,17 @@ def _middles(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, 
             np.maximum(target[1:], pair[1::2], out=target[1:])
 
 
-def _centres(grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int) -> None:
+def _centres(
+    grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int, cared: NDArray[np.bool_] | None
+) -> None:
     """Vertices in the centre of the squares; they are needed by the middles of the four sides."""
     target = errors[half::step, half::step]
     rows, cols = np.ogrid[: target.shape[0], : target.shape[1]]
     down = np.abs(grid[half::step, half::step] - (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2)
     up = np.abs(grid[half::step, half::step] - (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2)
     own = np.where((rows + cols) % 2 == 0, down, up)
+    if cared is not None:
+        own *= cared[half::step, half::step]
     horizontal, vertical = errors[::step, half::step], errors[half::step, ::step]
     np.maximum(own, horizontal[:-1], out=own)
     np.maximum(own, horizontal[1:], out=own)

@@ -1,0 +1,220 @@
+"""Cuts a photo into a front layer and the background that shows behind its edges. Numbers only, no GL.
+
+Where depth jumps by more than a motion can hide, the front layer is cut: its near side ends in a soft edge, its far
+side has a gap along the cut, and the back layer goes on behind both. The back layer's depth and colour behind the
+near side are invented from the far side: the large shapes by pulling and pushing known pixels through a pyramid
+(Gortler, Grzeszczuk, Szeliski, Cohen: The Lumigraph, SIGGRAPH 1996, section 3.4.2), the texture by mirroring the far
+side at the cut, because smooth colour alone looks like fog. Both layers laid over each other give the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+STRETCH = 0.6
+"""A cut is made where neighbouring pixels would be pulled apart by this many pixels."""
+
+_RAMP = 2
+"""Half width, in depth pixels, of the soft ramps that networks draw for jumps."""
+_BAND = 3
+"""Depth pixels by which the front layer's near side reaches beyond the cut, under its soft edge."""
+_GAP = 3
+"""Further depth pixels on the far side that the back layer alone shows."""
+_FINE = 4.0
+_SHAPE = 0.5
+_DETAIL = 0.8
+"""Share of the mirrored texture in what is invented: all of it costs more error than it gives life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Two layers of one photo; everything is row 0 on top.
+
+    Attributes:
+        front: (H, W, 4) uint8, colour premultiplied by alpha.
+        back: (H, W, 3) uint8; only where `uncovered` is set does it differ from the photo or matter.
+        front_depth, back_depth: (h, w) float32 in [0, 1].
+        cared: (h, w) where the front layer has anything to show; its depth elsewhere does not matter.
+        uncovered: (h, w) where a moving camera may see the back layer.
+        disoccluded: (h, w) where colour and depth of the back layer are invented.
+    """
+
+    front: U8
+    back: U8
+    front_depth: F32
+    back_depth: F32
+    cared: Mask
+    uncovered: Mask
+    disoccluded: Mask
+
+
+def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
+    """Split a photo, or None where no motion of this size uncovers anything.
+
+    Args:
+        photo: (H, W, 3) uint8 sRGB.
+        depth: (h, w) float32 in [0, 1], 1 = nearest, h <= H.
+        shift: pixels of the depth map that a unit of depth moves on screen at most.
+    """
+    near, far, zone = _edges(depth, shift)
+    if not zone.any():
+        return None
+    # Ramps become steps: every pixel of a cut belongs to one of its sides.
+    sides = depth > (near + far) / 2
+    sharp = np.where(zone, np.where(sides, near, far), depth).astype(np.float32)
+    near_edge, far_edge = zone & sides, zone & ~sides
+    from_far, far_of = _nearest(far_edge)
+    from_near, near_of = _nearest(near_edge)
+    far_depth = _look(sharp, far_of)
+    near_depth = _look(sharp, near_of)
+    step = _threshold(shift)
+
+    # Back: what the near side hides within the reach of the motion is invented from the far side.
+    drop = sharp - far_depth
+    hidden = (drop > step) & (from_far <= shift * drop + _BAND + 2)
+    back_depth = _back_depth(sharp, far_depth, hidden)
+
+    # Front: the near side reaches over the cut; beyond it is a gap, which only the back layer shows. Where the far
+    # side itself hides something, the back layer is taken: there the front goes on without a gap.
+    behind = (near_depth - sharp > step) & ~hidden
+    over = behind & (from_near <= _BAND)
+    gap = behind & (from_near <= _BAND + _GAP)
+    front_depth = np.where(over, near_depth, sharp).astype(np.float32)
+    cared = ~gap | over
+    uncovered = cv2.dilate((hidden | gap).astype(np.uint8), _disc(3)).astype(bool)
+
+    back = _fill(photo, hidden, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
+    front = _front(photo, back, depth, near, far, zone & (sides | ~hidden), gap)
+    return Layers(front, back, front_depth, back_depth, cared, uncovered, hidden)
+
+
+def _threshold(shift: float) -> float:
+    """Smallest jump of depth that counts: one that opens two pixels on screen."""
+    return 2.0 / max(shift, 1e-6)
+
+
+def _disc(radius: int) -> U8:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
+
+
+def _edges(depth: F32, shift: float) -> tuple[F32, F32, Mask]:
+    """Depth of the near and the far side round each pixel, and where the two are so far apart that it tears."""
+    steep = (cv2.dilate(depth, _disc(1)) - cv2.erode(depth, _disc(1))) / 2 * shift > STRETCH
+    near, far = cv2.dilate(depth, _disc(_RAMP)), cv2.erode(depth, _disc(_RAMP))
+    torn = steep & ((near - far) > _threshold(shift))
+    zone = cv2.dilate(torn.astype(np.uint8), _disc(1)).astype(bool)
+    return np.asarray(near, np.float32), np.asarray(far, np.float32), zone
+
+
+def _nearest(mask: Mask) -> tuple[F32, NDArray[np.int32]]:
+    """(h, w) distance to the nearest pixel of the mask, and that pixel's flat index."""
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    index = np.zeros(int(labels.max()) + 1, np.int32)
+    flat = np.flatnonzero(mask)
+    index[labels.ravel()[flat]] = flat
+    return np.asarray(distance, np.float32), index[labels]
+
+
+def _look(values: F32, index: NDArray[np.int32]) -> F32:
+    return np.asarray(values.ravel()[index], np.float32)
+
+
+def _back_depth(sharp: F32, far_depth: F32, hidden: Mask) -> F32:
+    """The far side's depth carried on behind the near side, smoothed there so that rays of depth melt."""
+    filled = np.where(hidden, far_depth, sharp).astype(np.float32)
+    smooth = cv2.GaussianBlur(filled, (0, 0), 3.0)
+    weight = cv2.GaussianBlur(hidden.astype(np.float32), (0, 0), 2.0)
+    inside = hidden & (weight > 0.5)
+    return np.where(inside, smooth, filled).astype(np.float32)
+
+
+def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32], depth: F32) -> U8:
+    """The photo with what is hidden invented.
+
+    Args:
+        hidden: (h, w) to invent.
+        ignored: (h, w) near things that are not to be invented, but must not lend their colour either.
+        far_of: (h, w) flat index of the far side's nearest pixel.
+    """
+    height, width = photo.shape[:2]
+    h, w = hidden.shape
+    size = (width, height)
+    hole = cv2.resize(hidden.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    lent = ~cv2.dilate((hidden | ignored).astype(np.uint8), _disc(2)).astype(bool)
+    known = cv2.resize(lent.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    shapes = _push_pull(photo.astype(np.float32), known.astype(np.float32))
+    # Mirror at the nearest far pixel; a step further, so that its own soft edge is not taken.
+    rows, cols = np.divmod(far_of, w)
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    dy, dx = rows - y, cols - x
+    length = np.maximum(np.hypot(dx, dy), 1e-3)
+    beyond = _RAMP + 2
+    map_y = rows + dy + beyond * dy / length
+    map_x = cols + dx + beyond * dx / length
+    scale = width / w
+    map_y = cv2.resize(map_y.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) * scale
+    map_x = cv2.resize(map_x.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) * scale
+    mirrored = cv2.remap(photo, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+    usable = cv2.remap(known, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+    usable = cv2.GaussianBlur(usable, (0, 0), 2.0)[..., None]
+    smooth = cv2.GaussianBlur(mirrored, (0, 0), _FINE)
+    invented = shapes + usable * (_SHAPE * (smooth - shapes) + _DETAIL * (mirrored - smooth))
+    back = photo.copy()
+    back[hole] = np.clip(invented[hole] + 0.5, 0, 255).astype(np.uint8)
+    return back
+
+
+def _push_pull(image: F32, weight: F32) -> F32:
+    """Fill where weight is 0 from where it is 1, coarse to fine."""
+    height, width = weight.shape
+    weighted = image * weight[..., None]
+    if min(height, width) <= 2:
+        total = max(float(weight.sum()), 1e-6)
+        mean = weighted.sum((0, 1)) / total
+        return np.where(weight[..., None] > 0, image, mean).astype(np.float32)
+    half = ((width + 1) // 2, (height + 1) // 2)
+    small_weight = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA)
+    small = small / np.maximum(small_weight, 1e-6)[..., None]
+    coarse = _push_pull(small.astype(np.float32), np.minimum(small_weight * 2, 1).astype(np.float32))
+    large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(image * weight[..., None] + large * (1 - weight[..., None]), np.float32)
+
+
+def _front(photo: U8, back: U8, depth: F32, near: F32, far: F32, zone: Mask, gap: Mask) -> U8:
+    """The front layer, premultiplied: soft at the cuts, and with the back layer behind it exactly the photo."""
+    height, width = photo.shape[:2]
+    size = (width, height)
+    # How near each pixel of a cut is, 0 far side to 1 near side; the finer the photo, the sharper the edge.
+    inside = np.where(zone, (depth - far) / np.maximum(near - far, 1e-6), np.where(gap, 0.0, 1.0)).astype(np.float32)
+    fine = cv2.resize(inside, size, interpolation=cv2.INTER_LINEAR)
+    slope = max(1.0, 0.7 * width / depth.shape[1])
+    alpha = np.clip((fine - 0.5) * slope + 0.5, 0.0, 1.0)
+    open_ = cv2.resize((~(gap | zone)).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    alpha = np.maximum(alpha, np.clip(open_ * 2 - 1, 0, 1))
+    soft = (alpha > 0) & (alpha < 1)
+    colour = photo[soft].astype(np.float32)
+    behind = back[soft].astype(np.float32)
+    # front + (1 - alpha) back = photo has a solution within 0 .. alpha 255 only above this alpha.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = np.where(colour < behind, 1 - colour / behind, (colour - behind) / (255 - behind))
+    alpha[soft] = np.maximum(alpha[soft], np.nan_to_num(least).max(axis=1))
+    levels = np.rint(alpha * 255).astype(np.uint8)
+    share = levels.astype(np.float32)[..., None] / 255
+    front = np.empty((height, width, 4), np.uint8)
+    solved = photo.astype(np.float32)
+    solved[soft] = np.clip(colour - (1 - share[soft]) * behind, 0, 255 * share[soft])
+    front[..., :3] = np.rint(solved)
+    front[..., :3][levels == 0] = 0
+    front[..., 3] = levels
+    return front
