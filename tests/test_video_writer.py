@@ -397,6 +397,14 @@ def test_damage_is_found_where_every_frame_is_decoded(tmp_path: Path, monkeypatc
     assert everything(tmp_path) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sessions of this kind")
+def test_control_c_in_the_terminal_does_not_reach_ffmpeg(tmp_path: Path) -> None:
+    target = writer(tmp_path / "clip.mp4")
+    assert target.pid is not None
+    assert os.getsid(target.pid) != os.getsid(0)
+    target.abort()
+
+
 # -- work files of the dead -------------------------------------------------------------------------------
 
 
