@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from depthflow.errors import DepthError
-from depthflow.images import Photo, load_photo, open_photo
+from depthflow.images import Limits, Photo, load_photo, open_photo
 from depthflow.jobs import pipeline
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
@@ -20,7 +20,7 @@ from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
 from depthflow.progress import CancelToken, Report, silent
 from depthflow.render.frames import Edge, FrameRenderer
 from depthflow.scene.camera import Camera
-from depthflow.settings import job_base, load_settings
+from depthflow.settings import Settings, job_base, load_settings
 
 __all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "render"]
 
@@ -118,7 +118,18 @@ def render(
             "overwrite": overwrite,
         },
     )
-    return make(spec, report=report, cancel=cancel)
+    return make_job(spec, report=report, cancel=cancel)
+
+
+def make_job(spec: JobSpec, *, report: Report = silent, cancel: CancelToken | None = None) -> Result:
+    """`pipeline.make` with the limits and the cache of the user's settings."""
+    settings = load_settings().settings
+    cache_bytes = round(settings.cache.depth_megabytes * 1e6)
+    return make(spec, report=report, cancel=cancel, limits=_limits(settings), cache_bytes=cache_bytes)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
 
 
 def build_spec(photo: str, *, preset: str | None = None, seed: int | None = None, **parts: dict[str, Any]) -> JobSpec:
@@ -161,7 +172,7 @@ def _photo(photo: Source | ArrayLike | Photo) -> Photo:
     if isinstance(photo, Photo):
         return photo
     if isinstance(photo, str | PathLike):
-        return load_photo(fspath(photo))
+        return load_photo(fspath(photo), limits=_limits(load_settings().settings))
     return open_photo(np.asarray(photo))
 
 
@@ -178,6 +189,7 @@ class Renderer:
         depth: (h, w) array in [0, 1] with 1 = nearest, a depth map's file, or None to estimate it.
         size: as in `render`; "photo" gives frames of the photo's own size.
         fit, edge: what to do with another aspect ratio, and with the photo's border.
+        layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
         model, provider, invert_depth, gl_backend: as in `render`.
 
@@ -193,6 +205,7 @@ class Renderer:
         size: Size = "1080p",
         fit: Fit = "crop",
         edge: Edge = "zoom",
+        layers: int = 2,
         supersample: float = 1.0,
         model: str = "builtin",
         provider: Provider = "auto",
@@ -212,6 +225,7 @@ class Renderer:
             size=self.size,
             fit=fit,
             edge=edge,
+            layers=layers,
             supersample=supersample,
             gl_backend=gl_backend,
         )

@@ -284,6 +284,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
             size=size,
             fit=output.fit,
             edge=spec.render.edge,
+            layers=spec.layers.count,
             supersample=spec.render.supersample,
             gl_backend=spec.render.gl_backend,
         )

@@ -22,8 +22,12 @@ from pydantic import (
 from depthflow.errors import UsageError
 from depthflow.jobs.problems import first_problem
 from depthflow.jobs.sizes import check_size
+from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
-from depthflow.scene.motion import Component
+from depthflow.scene.keys import Track
+from depthflow.scene.motion import Motion, check_pivot
+from depthflow.scene.parameters import TABLE
+from depthflow.scene.timeline import Timeline
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml", "openvino"]
 GLBackend = Literal["auto", "egl", "osmesa", "glfw"]
@@ -65,24 +69,40 @@ class DepthSpec(Part):
 
 
 class MotionSpec(Part):
-    """How the camera moves: a named motion, or the components themselves."""
+    """How the camera moves: a named motion, or its components and tracks themselves."""
 
     name: str = "orbital"
     """A motion of the library, or the path of a motion file."""
     components: tuple[Component, ...] | None = None
     """What adds up to the motion; filled from the named motion when the job is resolved."""
+    tracks: tuple[Track, ...] | None = None
+    """Keyframes of the motion, over one round; filled like the components."""
+    one_way: bool = False
+    """The components given here end elsewhere than they begin; a named motion says it itself."""
     loop: bool | None = None
-    """The end meets the beginning; None leaves it to the motion."""
+    """The end of a pass meets its beginning (a one-way motion then goes there and back), or does not; None leaves
+    it to the motion."""
     strength: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Scales every component."""
+    """Scales the whole motion; 0 stands still."""
     phase: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
-    """Start this many loops into the motion."""
+    """Start this many rounds into the motion."""
+    cycles: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """Rounds of the motion in one pass; whole numbers close."""
+    period: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """Seconds of one round, instead of cycles."""
+    hold: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds at the end of a pass in which the camera stands still."""
     reverse: bool = False
     """Play the motion backwards."""
     easing: str | None = None
-    """Curve of time over the clip (CSS names); None leaves it to the motion."""
-    pivot: Annotated[float, Field(ge=-10, le=10)] | None = None
-    """Depth that yaw and pitch turn about; None leaves it to the motion."""
+    """Curve of time over one round (CSS names, ease-out-cubic and the like, spring); None leaves it to the motion."""
+    pivot: float | str | None = None
+    """Depth that yaw, pitch and roll turn about, "nearest" (the nearest thing) or "surface" (the photo's depth at
+    pivot_x, pivot_y); None leaves it to the motion."""
+    pivot_x: Annotated[float, Field(ge=-10, le=10)] | None = None
+    """Place of the pivot right of the photo's middle, halves of its longer side."""
+    pivot_y: Annotated[float, Field(ge=-10, le=10)] | None = None
+    """Place of the pivot above the photo's middle, halves of its longer side."""
 
     @field_validator("easing")
     @classmethod
@@ -90,6 +110,25 @@ class MotionSpec(Part):
         if value is not None:
             easing(value)
         return value
+
+    @field_validator("pivot")
+    @classmethod
+    def _pivot_is_a_place(cls, value: float | str | None) -> float | str | None:
+        check_pivot(value)
+        return value
+
+    @field_validator("tracks")
+    @classmethod
+    def _tracks_need_no_seconds(cls, value: tuple[Track, ...] | None) -> tuple[Track, ...] | None:
+        for track in value or ():
+            track.laid(None)
+        return value
+
+    @model_validator(mode="after")
+    def _one_length_of_a_round(self) -> Self:
+        if self.period is not None and self.cycles != 1.0:
+            raise ValueError("cycles and period say the same thing twice; give one of them")
+        return self
 
 
 class CameraSpec(Part):
@@ -110,8 +149,8 @@ class CameraSpec(Part):
 class LayersSpec(Part):
     """How the photo is cut into layers."""
 
-    count: Annotated[int, Field(ge=1, le=3)] = 1
-    """1 stretches one mesh over the depth."""
+    count: Annotated[int, Field(ge=1, le=2)] = 2
+    """2 shows an invented background where depth jumps; 1 stretches one sheet over all."""
 
 
 class RenderSpec(Part):
@@ -179,6 +218,8 @@ class JobSpec(Part):
     camera: CameraSpec = CameraSpec()
     layers: LayersSpec = LayersSpec()
     render: RenderSpec = RenderSpec()
+    timeline: Timeline | None = None
+    """Keyframes and formulas over the clip, on top of the motion."""
     outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1, max_length=16)] = (OutputSpec(),)
     audio: str | None = None
     """Sound file to lay under the video."""
@@ -188,6 +229,16 @@ class JobSpec(Part):
         paths = [o.path for o in self.outputs if o.path is not None]
         if len(set(paths)) != len(paths):
             raise ValueError("two outputs have the same path")
+        return self
+
+    @model_validator(mode="after")
+    def _timeline_fits(self) -> Self:
+        if self.timeline is not None:
+            for output in self.outputs:
+                try:
+                    self.timeline.terms(output.frames // output.loops, output.loops, output.fps)
+                except ValueError as error:
+                    raise ValueError(f"timeline: {error}") from None
         return self
 
     # -- to and from text ---------------------------------------------------------------------------------
@@ -256,9 +307,27 @@ class JobSpec(Part):
 
 def json_schema() -> dict[str, Any]:
     """The published JSON schema of a JobSpec (docs/jobspec.schema.json is this, written out)."""
-    schema: dict[str, Any] = TypeAdapter(JobSpec).json_schema()
+    return _schema(JobSpec, "DepthFlow job")
+
+
+def timeline_schema() -> dict[str, Any]:
+    """The published JSON schema of a timeline file (docs/timeline.schema.json)."""
+    return _schema(Timeline, "DepthFlow timeline")
+
+
+def motion_schema() -> dict[str, Any]:
+    """The published JSON schema of a motion file (docs/motion.schema.json)."""
+    return _schema(Motion, "DepthFlow motion")
+
+
+def _schema(model: Any, title: str) -> dict[str, Any]:
+    schema: dict[str, Any] = TypeAdapter(model).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "DepthFlow job"
+    schema["title"] = title
+    rows = "; ".join(f"{row.name}: {row.text} ({row.unit or 'ratio'}, {row.span})" for row in TABLE.values())
+    for name in ("Component", "Track"):
+        field = schema["$defs"][name]["properties"]["parameter"]
+        field |= {"enum": list(TABLE), "description": f"What it changes. {rows}."}
     return schema
 
 
