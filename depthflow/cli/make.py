@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from depthflow.jobs.spec import JobSpec
 
 
 def _schema(asked: bool) -> None:
@@ -19,7 +23,9 @@ def _schema(asked: bool) -> None:
 
 
 def make(
-    jobs: Annotated[list[Path], typer.Argument(metavar="JOB", help="Job files, .toml or .json.")],
+    jobs: Annotated[
+        list[Path], typer.Argument(metavar="JOB", help="Job files: .toml, .json, or - for standard input.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     schema: Annotated[
@@ -29,12 +35,21 @@ def make(
     """Make what job files describe (depthflow render --print-job writes one)."""
     from depthflow.cli.render import cancelling, run_all
     from depthflow.cli.show import display
-    from depthflow.jobs.spec import load_spec
 
-    specs = [load_spec(path) for path in jobs]
+    specs = [_load(path) for path in jobs]
     shown = display(as_json=as_json, quiet=quiet)
     with cancelling() as cancel:
         try:
             run_all([(spec.photo, spec) for spec in specs], shown, cancel, batch=len(specs) > 1)
         finally:
             shown.close()
+
+
+def _load(path: Path) -> JobSpec:
+    from depthflow.jobs.spec import JobSpec, load_spec
+
+    if str(path) != "-":
+        return load_spec(path)
+    text = sys.stdin.read()
+    parse = JobSpec.from_json if text.lstrip().startswith("{") else JobSpec.from_toml
+    return parse(text, source="standard input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,8 +30,9 @@ def render(
         list[str],
         typer.Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses, or - for standard input."),
     ],
+    # Text, because a Path forgets the slash at the end, which says that a folder is meant.
     output: Annotated[
-        Path | None,
+        str | None,
         _option(
             OUTPUT, "-o", "--output", help="File; or folder for several photos. Else beside the photo.", metavar="PATH"
         ),
@@ -121,13 +123,14 @@ def render(
     from depthflow.api import build_spec
     from depthflow.errors import UsageError
     from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.jobs.library import resolve
     from depthflow.jobs.pipeline import ending
     from depthflow.video.formats import format_for
 
     batch = is_batch(photos)
     if batch and depth is not None:
         raise UsageError("--depth is for one photo", "name them photo.depth.png: a depth map beside its photo is found")
-    into_folder = output is not None and (batch or output.is_dir() or str(output).endswith(("/", "\\")))
+    into_folder = output is not None and (batch or Path(output).is_dir() or output.endswith(("/", os.sep)))
     spec = build_spec(
         "-",
         preset=preset,
@@ -148,7 +151,7 @@ def render(
         camera={"relief": relief, "focus": focus, "zoom": zoom},
         render={"gl_backend": gl_backend},
         output={
-            "path": None if output is None or into_folder else str(output),
+            "path": None if into_folder else output,
             "size": size,
             "fit": fit,
             "fps": fps,
@@ -164,15 +167,17 @@ def render(
     )
     if audio is not None:
         spec = spec.with_(audio=str(audio))
+    resolve(spec)  # a motion that is not there is said once, and not for every photo
     info = format_for(spec.outputs[0].path, spec.outputs[0].format)
     if batch or into_folder:
-        folder = output if into_folder else None
+        folder = Path(output).expanduser() if output is not None else None
         items = collect(photos, ending=ending(info, spec.outputs[0].frames), folder=folder, recursive=recursive)
     else:
         items = [Item(photos[0], None)]
     if print_job:
-        for item in items:
-            print(_job(spec, item).to_toml())
+        if len(items) > 1:
+            raise UsageError(f"--print-job is for one photo, and these are {len(items)}", "run it for each of them")
+        print(_job(spec, items[0]).to_toml())
         return
     from depthflow.cli.show import display
 
@@ -197,17 +202,12 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
 
     Raises:
         DepthFlowError: the error of the only job.
-        BatchError: some or all of several failed.
+        BatchError: some or all of several failed; if all did for like reasons, with the exit code of these.
     """
+    from depthflow.api import make_job
     from depthflow.errors import BatchError, Cancelled, DepthFlowError
-    from depthflow.images import Limits
-    from depthflow.jobs.pipeline import make
-    from depthflow.settings import load_settings
 
-    settings = load_settings().settings
-    limits = Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
-    cache_bytes = round(settings.cache.depth_megabytes * 1e6)
-    failed = 0
+    failures: list[DepthFlowError] = []
     for number, (photo, job) in enumerate(jobs, start=1):
         target = job.outputs[0].path
         if batch and target is not None and not job.outputs[0].overwrite and Path(target).exists():
@@ -215,7 +215,7 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
             continue
         shown.begin(photo, number, len(jobs))
         try:
-            result = make(job, report=shown.report, cancel=cancel, limits=limits, cache_bytes=cache_bytes)
+            result = make_job(job, report=shown.report, cancel=cancel)
         except Cancelled:
             raise
         except DepthFlowError as error:
@@ -224,11 +224,17 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
             shown.failed(photo, error)
             if not batch:
                 sys.exit(error.exit_code)
-            failed += 1
+            failures.append(error)
         else:
             shown.finished(photo, result)
-    if failed:
-        raise BatchError(f"{failed} of {len(jobs)} photos failed, the others are done")
+    if 0 < len(failures) < len(jobs):
+        raise BatchError(f"{len(failures)} of {len(jobs)} photos failed, the others are done")
+    if failures:
+        nothing = BatchError(f"none of the {len(jobs)} photos could be made")
+        codes = {failure.exit_code for failure in failures}
+        # Nothing was made, and for one reason: that reason's code says more than "some failed".
+        nothing.exit_code = codes.pop() if len(codes) == 1 else BatchError.exit_code
+        raise nothing
 
 
 def _machine_readable(shown: Display) -> bool:
@@ -239,7 +245,7 @@ def _machine_readable(shown: Display) -> bool:
 
 @contextmanager
 def cancelling() -> Iterator[CancelToken]:
-    """A token that Ctrl-C and SIGTERM set; a second Ctrl-C no longer waits for the end of a step."""
+    """A token that Ctrl-C, SIGTERM and a closed terminal set; a second one no longer waits for the end of a step."""
     from depthflow.progress import CancelToken
 
     token = CancelToken()
@@ -249,7 +255,11 @@ def cancelling() -> Iterator[CancelToken]:
             raise KeyboardInterrupt
         token.cancel()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Under nohup the closing of the terminal is ignored, and stays so.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield token
     finally:

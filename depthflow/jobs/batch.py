@@ -32,8 +32,8 @@ def is_batch(photos: Sequence[str]) -> bool:
 def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursive: bool = False) -> list[Item]:
     """Every photo that is meant, with its output.
 
-    A folder's sub-folders are mirrored below `folder`. Photos whose results would have one name (cat.jpg and
-    cat.png) get their own suffix into it: cat-jpg.mp4, cat-png.mp4.
+    A folder's sub-folders are mirrored below `folder`. What is named twice is taken once. Photos whose results
+    would have one name (cat.jpg and cat.png) get their own suffix into it: cat-jpg.mp4, cat-png.mp4.
 
     Args:
         photos: paths, folders, URLs.
@@ -56,6 +56,8 @@ def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursiv
             found.append((entry, folder or Path()))
         else:
             found.append((entry, folder or top.parent))
+    # `*.jpg cat.jpg` names a photo twice, and means it once.
+    found = list(dict.fromkeys(found))
     wanted = [place / f"{name_of(photo)}{ending}" for photo, place in found]
     twice = {path for path, count in Counter(wanted).items() if count > 1}
     items, taken = [], set(wanted)

@@ -1,0 +1,53 @@
+"""What all tests share: folders of their own instead of the user's, and one small photo with a depth map."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PHOTOS = Path(__file__).parent / "photos"
+
+_OF_THE_MACHINE = ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_GL_DEVICE")
+"""Variables that say where things are on this machine; all others would change what the tests see."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Settings, cache and models of this test run; processes that the tests start inherit it."""
+    root = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("DEPTHFLOW_")]:
+            if name not in _OF_THE_MACHINE:
+                patch.delenv(name)
+        for name in ("config", "cache", "models"):
+            patch.setenv(f"DEPTHFLOW_{name.upper()}_DIR", str(root / name))
+        yield root
+
+
+@pytest.fixture(scope="session")
+def _originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("originals")
+    with Image.open(PHOTOS / "astronaut.jpg") as image:
+        image.crop((0, 0, 512, 384)).resize((128, 96), Image.Resampling.LANCZOS).save(folder / "photo.png")
+    y, x = np.mgrid[0:96, 0:128]
+    ball = np.clip(1.2 - np.hypot(x - 60, y - 52) / 40, 0, 1)
+    Image.fromarray(np.rint(ball * 65535).astype(np.uint16)).save(folder / "depth.png")
+    return folder
+
+
+@pytest.fixture
+def photo(tmp_path: Path, _originals: Path) -> Path:
+    """A photo of 128x96 pixels, alone in the test's folder."""
+    return Path(shutil.copy(_originals / "photo.png", tmp_path / "photo.png"))
+
+
+@pytest.fixture
+def depth_map(tmp_path_factory: pytest.TempPathFactory, _originals: Path) -> Path:
+    """A ball before a far wall, for that photo; in another folder, so that it is not found by itself."""
+    return Path(shutil.copy(_originals / "depth.png", tmp_path_factory.mktemp("depth") / "ball.png"))
