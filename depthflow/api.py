@@ -262,7 +262,7 @@ class Renderer:
                 "outputs": [{"fps": fps, "duration": seconds, "loops": loops}],
             }
             spec = JobSpec.parse(job, source="frames()")
-            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0]))
+            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], self.depth))
         return self._drawer.frames(cameras)
 
     def close(self) -> None:

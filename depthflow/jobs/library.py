@@ -1,14 +1,14 @@
 """The library of motions and presets: finds them by name, reads them, and puts them into a JobSpec.
 
-A motion moves the camera. A preset is a named fragment of a JobSpec: motion, camera, layers, render, output. The
-user's own files win over those that ship with the program.
+A motion moves the camera. A preset is a named fragment of a JobSpec: motion, camera, timeline, output and so on. The
+user's own files win over those that ship with the program. A timeline is a file that is named by its path.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,15 @@ from depthflow.errors import UnknownNameError, UsageError
 from depthflow.jobs.problems import first_problem
 from depthflow.jobs.spec import JobSpec, MotionSpec
 from depthflow.scene.motion import Motion
+from depthflow.scene.timeline import Timeline
 
 Kind = Literal["motions", "presets"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MAX_BYTES = 1 << 20
-_PARTS = ("depth", "motion", "camera", "layers", "render", "output")
+_NO_PARTS = ("version", "photo", "seed", "preset", "outputs", "audio")
+_PARTS = (*(name for name in JobSpec.model_fields if name not in _NO_PARTS), "output")
+"""What a preset may say: the parts of a JobSpec, and `output` for its first output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Preset:
     Attributes:
         name: as it was asked for.
         description: one line for people.
-        parts: depth, motion, camera, layers, render as in a JobSpec, and `output` for the first output.
+        parts: depth, motion, camera and so on as in a JobSpec, and `output` for the first output.
         path: where it was read.
     """
 
@@ -44,11 +47,12 @@ class Preset:
     path: Path
 
 
-class _MotionFile(BaseModel):
-    """A motion in the shape that `first_problem` can describe."""
+class _Files(BaseModel):
+    """Files' contents in the shape that `first_problem` can describe."""
 
     model_config = ConfigDict(extra="forbid")
     motion: Motion
+    timeline: Timeline
 
 
 def folders(kind: Kind) -> tuple[Path, Path]:
@@ -104,7 +108,28 @@ def load_motion(name: str) -> Motion:
     try:
         return TypeAdapter(Motion).validate_python(_read(path))
     except ValidationError as error:
-        raise UsageError(*first_problem(error, _MotionFile, str(path), prefix=("motion",))) from None
+        raise UsageError(*first_problem(error, _Files, str(path), prefix=("motion",))) from None
+
+
+def load_timeline(path: str | Path) -> Timeline:
+    """A timeline file.
+
+    Raises:
+        UsageError: not there, or it has unknown keys or values that are not allowed; names file, track and key.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"{path}: there is no such timeline file")
+    try:
+        return TypeAdapter(Timeline).validate_python(_read(file))
+    except ValidationError as error:
+        raise UsageError(*first_problem(error, _Files, str(file), prefix=("timeline",))) from None
+
+
+def timeline_data(path: str | Path) -> dict[str, Any]:
+    """A timeline file as the plain data that a JobSpec has in its place, checked."""
+    data: dict[str, Any] = TypeAdapter(Timeline).dump_python(load_timeline(path), mode="json", exclude_none=True)
+    return data
 
 
 def load_preset(name: str) -> Preset:
@@ -116,6 +141,9 @@ def load_preset(name: str) -> Preset:
     path = find("presets", name)
     data = _read(path)
     description = data.pop("description", "")
+    if isinstance(data.get("timeline"), str):
+        # A timeline of its own file lies beside the preset.
+        data["timeline"] = timeline_data(path.parent / Path(data["timeline"]).expanduser())
     for key, value in data.items():
         if key not in _PARTS:
             raise UsageError(
@@ -138,7 +166,7 @@ def apply_preset(job: dict[str, Any], preset: Preset) -> dict[str, Any]:
             outputs = list(job.get("outputs", ({},)))
             merged["outputs"] = [{**outputs[0], **values}, *outputs[1:]]
         else:
-            merged[part] = {**job.get(part, {}), **values}
+            merged[part] = {**(job.get(part) or {}), **values}
     return merged
 
 
@@ -149,9 +177,13 @@ def resolve(spec: JobSpec) -> JobSpec:
     written = asked.model_copy(
         update={
             "components": motion.components,
-            "loop": motion.loop,
+            "tracks": motion.tracks,
+            "one_way": not motion.loop,
+            "loop": motion.loop if asked.loop is None else asked.loop,
             "easing": motion.easing,
             "pivot": motion.pivot,
+            "pivot_x": motion.pivot_x,
+            "pivot_y": motion.pivot_y,
         }
     )
     camera = spec.camera
@@ -161,14 +193,11 @@ def resolve(spec: JobSpec) -> JobSpec:
 
 
 def motion_of(spec: JobSpec) -> Motion:
-    """The motion that a spec asks for."""
+    """The motion that a spec asks for: what it is made of, not how it is laid over the clip."""
     asked: MotionSpec = spec.motion
-    base = load_motion(asked.name) if asked.components is None else Motion(components=asked.components)
-    return Motion(
-        components=base.components,
-        loop=base.loop if asked.loop is None else asked.loop,
-        easing=base.easing if asked.easing is None else asked.easing,
-        description=base.description,
-        relief=base.relief,
-        pivot=base.pivot if asked.pivot is None else asked.pivot,
-    )
+    if asked.components is None and asked.tracks is None:
+        base = load_motion(asked.name)
+    else:
+        base = Motion(components=asked.components or (), tracks=asked.tracks or (), loop=not asked.one_way)
+    own = {name: getattr(asked, name) for name in ("easing", "pivot", "pivot_x", "pivot_y")}
+    return replace(base, **{name: value for name, value in own.items() if value is not None})

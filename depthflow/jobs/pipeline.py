@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from depthflow.errors import UsageError
 from depthflow.images import Limits, Photo, load_photo, name_of
-from depthflow.jobs.library import motion_of, resolve
+from depthflow.jobs.animation import animation_of, timing_of
+from depthflow.jobs.library import resolve
 from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import DepthSpec, JobSpec, OutputSpec
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.scene.camera import Camera
-from depthflow.scene.motion import Timing, poses
 
 if TYPE_CHECKING:
     from depthflow.video.encoders import EncoderChoice
@@ -146,6 +146,7 @@ def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
     from depthflow.video.formats import check_output, format_for
     from depthflow.video.workfile import check_free
 
+    timing_of(spec, output)
     info = format_for(output.path, output.format)
     path = output_path(spec.photo, output, info)
     check_output(
@@ -248,20 +249,13 @@ def _shrink(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.flo
 # -- frames ----------------------------------------------------------------------------------------------------
 
 
-def cameras_of(spec: JobSpec, output: OutputSpec) -> list[Camera]:
-    """The camera of every frame of an output, without the zoom that hides the photo's border."""
-    motion = motion_of(spec)
-    timing = Timing(
-        frames=output.frames // output.loops, loops=output.loops, phase=spec.motion.phase, reverse=spec.motion.reverse
-    )
-    return list(poses(motion, rest_camera(spec), timing, strength=spec.motion.strength, seed=spec.seed))
+def cameras_of(spec: JobSpec, output: OutputSpec, depth: NDArray[np.float32] | None = None) -> list[Camera]:
+    """The camera of every frame of an output, without the zoom that hides the photo's border.
 
-
-def rest_camera(spec: JobSpec) -> Camera:
-    """The camera before any motion."""
-    camera = spec.camera
-    relief = camera.relief if camera.relief is not None else motion_of(spec).relief
-    return Camera(relief=relief, focus=camera.focus, zoom=camera.zoom, fov=camera.fov, isometric=camera.isometric)
+    Args:
+        depth: the photo's, for motions that turn about a place in it.
+    """
+    return animation_of(spec, output, depth).cameras
 
 
 def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> Made:
@@ -277,7 +271,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
             run.warn(clock, note)
         if plan.encoder.note:
             run.warn(clock, plan.encoder.note)
-        cameras = cameras_of(spec, output)
+        cameras = cameras_of(spec, output, depth)
         renderer = FrameRenderer(
             photo.pixels,
             depth,

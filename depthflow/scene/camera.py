@@ -13,7 +13,7 @@ of few triangles, linear in q, stand for the whole depth map.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -35,8 +35,8 @@ class Camera:
         x, y: position; right and up. 1 is the distance of the farthest plane.
         z: position forwards; stays below the nearest distance 1 / (1 + relief).
         yaw, pitch, roll: degrees; right, up, clockwise as the viewer sees the picture turn.
-        pivot: depth (0 far, 1 near) of the point on the axis that yaw and pitch turn about; None turns the
-            camera about itself. The camera orbits that point and keeps it in the middle of the frame.
+        pivot: depth (0 far, 1 near) of the point that yaw, pitch and roll turn about; None turns the camera
+            about itself. The camera orbits that point and keeps it where it is in the frame.
         zoom: magnification.
         dolly: moves back by this much while the field of view narrows, so that the focus plane keeps its size.
         focus: depth (0 far, 1 near; outside is allowed) of the plane that stays still while x and y change.
@@ -44,6 +44,10 @@ class Camera:
         shift_x, shift_y: moves the finished picture; halves of the frame's longer side, right and up.
         fov: field of view across the photo's longer side, degrees.
         relief: inverse depth is 1 + relief * d.
+        pivot_x, pivot_y: place of the pivot in the photo; halves of its longer side, right and up of its middle.
+        scroll_x, scroll_y: the photo, endlessly repeated and mirrored at its borders, slides to the left and
+            down by this many of its widths and heights before the camera sees it; 2 looks like 0. `matrix` and
+            `project` leave it out: it moves points of the photo and no camera (see `depthflow.scene.scroll`).
     """
 
     x: float = 0.0
@@ -61,6 +65,10 @@ class Camera:
     shift_y: float = 0.0
     fov: float = 55.0
     relief: float = 0.6
+    pivot_x: float = 0.0
+    pivot_y: float = 0.0
+    scroll_x: float = 0.0
+    scroll_y: float = 0.0
 
     @property
     def ray_scale(self) -> float:
@@ -70,10 +78,6 @@ class Camera:
     def inverse_depth(self, depth: float) -> float:
         """q of a depth in [0, 1]; at least 0.01, so that a focus far beyond the scene stays finite."""
         return max(0.01, 1.0 + self.relief * depth)
-
-
-PARAMETERS = tuple(f.name for f in fields(Camera) if f.name not in ("pivot", "fov", "relief"))
-"""Names of the parameters that a motion can change; the others shape the scene and stay for a clip."""
 
 
 def _rotation(yaw: float, pitch: float, roll: float) -> Matrix:
@@ -112,7 +116,10 @@ def _matrix(camera: Camera, x: float, y: float) -> Matrix:
     turn = _rotation(camera.yaw, camera.pitch, camera.roll)
     position = np.array([x, y, camera.z - camera.dolly])
     if camera.pivot is not None:
-        centre = np.array([0.0, 0.0, 1.0 / camera.inverse_depth(camera.pivot)])
+        q = camera.inverse_depth(camera.pivot)
+        c0, c1 = unprojection_scale(camera)
+        ray = camera.ray_scale * (c0 + c1 * q)
+        centre = np.array([camera.pivot_x * ray, camera.pivot_y * ray, 1.0]) / q
         position = position + centre - turn.T @ centre
     view = np.eye(4)
     view[:3, :3] = turn

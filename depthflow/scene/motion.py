@@ -1,104 +1,40 @@
-"""A motion: components that add up to camera parameters over normalised time. It reads no files."""
+"""A motion: terms that add up to parameters over one round of normalised time, and how rounds lie over frames."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from depthflow.scene.camera import PARAMETERS, Camera
+from depthflow.scene import evaluate
+from depthflow.scene.camera import Camera
+from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
+from depthflow.scene.keys import Track
+from depthflow.scene.parameters import nearest, number, parameter
 
-Kind = Literal["set", "add", "linear", "exponential", "sine", "cosine", "triangle", "noise"]
+Array = NDArray[np.float64]
 
-_LIMIT = 1000.0
-
-
-def _check(name: str, value: float) -> None:
-    if not math.isfinite(value) or abs(value) > _LIMIT:
-        raise ValueError(f"{name} must be a number within -{_LIMIT:g} and {_LIMIT:g}, not {value!r}")
+PLACES = ("nearest", "surface")
+"""Pivots that the depth map decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One term of one camera parameter, over time t in [0, 1].
+def check_pivot(pivot: float | str | None) -> None:
+    """Refuse what is neither a depth nor a word for one.
 
-    Attributes:
-        parameter: the camera parameter it changes.
-        kind: what it does with the value so far:
-            set: replaces it by `amount`; add: adds `amount`;
-            linear: adds `start` + (`amount` - `start`) t;
-            exponential: multiplies by `amount` ** t (constant speed to the eye, for zoom);
-            sine, cosine, triangle: add `bias` + `amount` * wave(cycles t + phase), the wave within -1 .. 1;
-            noise: adds smooth seeded noise, standard deviation about `amount` / 2, that closes after t = 1.
-        amount: in the parameter's unit, at strength 1.
-        start: where linear begins.
-        cycles: periods over one pass; for noise its highest frequency.
-        phase: in periods.
-        bias: added by the waves.
+    Raises:
+        ValueError: with the range and the words.
     """
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
-
-    parameter: str
-    kind: Kind
-    amount: float
-    start: float = 0.0
-    cycles: float = 1.0
-    phase: float = 0.0
-    bias: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.parameter not in PARAMETERS:
-            raise ValueError(f"unknown camera parameter {self.parameter!r}; known: {', '.join(PARAMETERS)}")
-        for name in ("amount", "start", "cycles", "phase", "bias"):
-            _check(name, getattr(self, name))
-        if self.kind == "exponential" and self.amount <= 0:
-            raise ValueError(f"an exponential amount must be above 0, not {self.amount!r}")
-
-    def apply(self, value: float, t: float, strength: float = 1.0, seed: int = 0) -> float:
-        """The parameter's new value at time t, with every amount scaled by `strength`."""
-        match self.kind:
-            case "set":
-                return value + (self.amount - value) * strength
-            case "add":
-                return value + self.amount * strength
-            case "linear":
-                return value + (self.start + (self.amount - self.start) * t) * strength
-            case "exponential":
-                return value * float(self.amount ** (strength * t))
-            case "noise":
-                wave = _noise(t, max(1, round(self.cycles)), (seed, PARAMETERS.index(self.parameter)))
-            case _:
-                wave = _WAVES[self.kind](self.cycles * t + self.phase)
-        return value + (self.bias + self.amount * wave) * strength
-
-
-def _triangle(x: float) -> float:
-    """Like the sine with straight lines: 0 at 0, 1 at 1/4, -1 at 3/4."""
-    return 4.0 * abs((x - 0.25) % 1.0 - 0.5) - 1.0
-
-
-_WAVES = {
-    "sine": lambda x: math.sin(math.tau * x),
-    "cosine": lambda x: math.cos(math.tau * x),
-    "triangle": _triangle,
-}
-
-
-def _noise(t: float, top: int, seed: tuple[int, int]) -> float:
-    """Sum of whole-number harmonics 1 .. top with seeded phases, amplitude falling as 1/sqrt(k).
-
-    Whole numbers make it close after t = 1; its variance is 1/4, so that it rarely leaves -1 .. 1.
-    """
-    phases = np.random.default_rng(seed).random(top)
-    k = np.arange(1, top + 1)
-    weights = 1.0 / np.sqrt(k)
-    weights /= math.sqrt(2.0 * float((weights**2).sum()))
-    return float((weights * np.sin(math.tau * (k * t + phases))).sum())
+    if isinstance(pivot, str):
+        if pivot not in PLACES:
+            raise ValueError(f"pivot {pivot!r} is no place; {nearest(pivot, PLACES)}, or a depth (0 far, 1 near)")
+    elif pivot is not None:
+        row = parameter("pivot")
+        number("pivot", pivot, row.low, row.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +42,41 @@ class Motion:
     """A named way of moving.
 
     Attributes:
-        components: applied in order to the resting camera.
-        loop: the end meets the beginning (frames at i / n); else it goes one way (frames at i / (n - 1)).
-        easing: curve of time over one pass; a loop wants "linear".
+        components: formulas, applied in order to the resting camera.
+        tracks: keyframes, applied after them; their times are parts of a round, such as "50%".
+        loop: the end of a round meets its beginning; else the motion goes one way.
+        easing: curve of time over one round; a loop wants "linear".
         description: one line for people.
         relief: suggested relief of the scene.
-        pivot: depth of the point that yaw and pitch turn about; None turns the camera about itself.
+        pivot: what yaw, pitch and roll turn about: a depth (0 far, 1 near) at (pivot_x, pivot_y); "surface", the
+            photo's own depth there; "nearest", the nearest thing in the photo, wherever it is; None turns the
+            camera about itself.
+        pivot_x, pivot_y: halves of the photo's longer side, right of and above its middle.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
 
     components: tuple[Component, ...] = ()
+    tracks: tuple[Track, ...] = ()
     loop: bool = True
     easing: str = "linear"
     description: str = ""
     relief: float = 0.6
-    pivot: float | None = None
+    pivot: float | str | None = None
+    pivot_x: float = 0.0
+    pivot_y: float = 0.0
 
     def __post_init__(self) -> None:
         easing(self.easing)
-        if not 0 <= self.relief <= 10:
-            raise ValueError(f"relief must be within 0 and 10, not {self.relief!r}")
-        if self.pivot is not None:
-            _check("pivot", self.pivot)
+        number("relief", self.relief, 0, 10)
+        check_pivot(self.pivot)
+        for name in ("pivot_x", "pivot_y"):
+            number(name, getattr(self, name), -10, 10)
+        self.terms()
+
+    def terms(self) -> tuple[evaluate.Term, ...]:
+        """Everything that it is made of, in order."""
+        return (*self.components, *(track.laid(None) for track in self.tracks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,42 +86,74 @@ class Timing:
     Attributes:
         frames: frames of one pass.
         loops: passes.
-        phase: passes to start into the motion.
+        phase: rounds to start into the motion; a one-way motion starts that far on its way and stops at its end.
         reverse: from the end to the beginning.
+        cycles: rounds in one pass. A looping motion goes round and round; a one-way motion goes there, back,
+            there again. Whole numbers make it close.
+        loop: the pass's last frame leads to its first; None leaves it to the motion. A one-way motion that must
+            close goes there and back in each round. A loop that need not close ends exactly where it began.
+        hold: frames at the end of a pass in which the motion stands still.
     """
 
     frames: int
     loops: int = 1
     phase: float = 0.0
     reverse: bool = False
+    cycles: float = 1.0
+    loop: bool | None = None
+    hold: int = 0
 
-    def times(self, motion: Motion) -> Iterator[float]:
-        """Time in [0, 1] of every frame of the clip, eased."""
+    def times(self, motion: Motion) -> Array:
+        """(frames * loops,) time within 0 .. 1 of every frame of the clip, eased."""
+        closing = motion.loop if self.loop is None else self.loop
+        moving = max(1, self.frames - max(0, self.hold))
+        steps = np.minimum(np.arange(self.frames), moving)
+        t = np.minimum(1.0, steps / (moving if closing else max(1, moving - 1)))
+        if moving < self.frames:
+            t[moving:] = 1.0
+        if self.reverse:
+            t = 1.0 - t
         curve = easing(motion.easing)
-        for index in range(self.frames * self.loops):
-            step = index % self.frames
-            t = step / self.frames if motion.loop else step / max(1, self.frames - 1)
-            if self.reverse:
-                t = 1.0 - t
-            if motion.loop:
-                t = (t + self.phase) % 1.0
-            elif self.phase:
-                t = min(max(t + self.phase, 0.0), 1.0)
-            yield curve(t)
+        if motion.loop:
+            rounds = t * self.cycles + self.phase
+            inside = rounds - np.floor(rounds)
+            # The very end of a round is its end and not its beginning.
+            inside[(inside == 0.0) & (t == 1.0)] = 1.0
+            return np.tile(curve(inside), self.loops)
+        legs = t * self.cycles * (2.0 if closing else 1.0)
+        there = 1.0 - np.abs(1.0 - legs % 2.0)
+        return np.tile(curve(np.clip(there + self.phase, 0.0, 1.0)), self.loops)
+
+
+def values(motion: Motion, rest: Camera, times: Array, *, strength: float = 1.0, seed: int = 0) -> dict[str, Array]:
+    """Every parameter at these times, before limits; arrays of (N,), or scalars where nothing moves.
+
+    Raises:
+        ValueError: the motion's pivot is a word, which only a depth map can turn into a place.
+    """
+    if isinstance(motion.pivot, str):
+        raise ValueError(f"the pivot {motion.pivot!r} must be made a depth before")
+    if motion.pivot is not None:
+        rest = replace(rest, pivot=motion.pivot, pivot_x=motion.pivot_x, pivot_y=motion.pivot_y)
+    found: dict[str, Array] = evaluate.rest_values(rest)
+    evaluate.evaluate(motion.terms(), found, times, strength=strength, seed=seed)
+    return found
 
 
 def pose(motion: Motion, rest: Camera, t: float, *, strength: float = 1.0, seed: int = 0) -> Camera:
     """The camera at time t."""
-    values: dict[str, float] = {}
-    for component in motion.components:
-        name = component.parameter
-        values[name] = component.apply(values.get(name, getattr(rest, name)), t, strength, seed)
-    return replace(rest, pivot=motion.pivot, **values)
+    found = values(motion, rest, np.array([t], np.float64), strength=strength, seed=seed)
+    return evaluate.cameras(evaluate.limited(found), 1)[0]
 
 
-def poses(
-    motion: Motion, rest: Camera, timing: Timing, *, strength: float = 1.0, seed: int = 0
-) -> Iterator[Camera]:
+def poses(motion: Motion, rest: Camera, timing: Timing, *, strength: float = 1.0, seed: int = 0) -> Iterator[Camera]:
     """The camera of every frame of the clip."""
-    for t in timing.times(motion):
-        yield pose(motion, rest, t, strength=strength, seed=seed)
+    times = timing.times(motion)
+    found: Mapping[str, Array] = values(motion, rest, times, strength=strength, seed=seed)
+    yield from evaluate.cameras(evaluate.limited(found), len(times))
+
+
+def rounds(seconds: float, period: float) -> float:
+    """Rounds in `seconds` of a motion whose round takes `period` seconds; whole where it is nearly whole."""
+    count = seconds / period
+    return float(round(count)) if math.isclose(count, round(count), rel_tol=1e-9) else count

@@ -1,0 +1,95 @@
+"""What a job's motion and timeline make of every frame: cameras, and the values of layers and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.errors import UsageError
+from depthflow.jobs.library import motion_of
+from depthflow.jobs.pivot import find_place
+from depthflow.jobs.spec import JobSpec, OutputSpec
+from depthflow.scene import evaluate
+from depthflow.scene.camera import Camera
+from depthflow.scene.motion import Motion, Timing, rounds, values
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """One output's clip as numbers.
+
+    Attributes:
+        cameras: one per frame, without the zoom that hides the photo's border.
+        values: (frames,) arrays of the animated parameters that belong to no camera, by name; what is not here
+            keeps the value that the job gives it.
+    """
+
+    cameras: list[Camera]
+    values: dict[str, NDArray[np.float64]]
+
+
+def rest_camera(spec: JobSpec) -> Camera:
+    """The camera before any motion."""
+    camera = spec.camera
+    relief = camera.relief if camera.relief is not None else motion_of(spec).relief
+    return Camera(relief=relief, focus=camera.focus, zoom=camera.zoom, fov=camera.fov, isometric=camera.isometric)
+
+
+def timing_of(spec: JobSpec, output: OutputSpec) -> Timing:
+    """How the job's motion lies over an output's frames."""
+    asked = spec.motion
+    frames = output.frames // output.loops
+    hold = round(asked.hold * output.fps)
+    if hold >= frames:
+        raise UsageError(
+            f"motion.hold: {asked.hold:g} s leaves no time for the motion in {output.duration:g} s",
+            "a longer output.duration, or a shorter hold",
+        )
+    cycles = asked.cycles
+    if asked.period is not None:
+        cycles = rounds((frames - hold) / output.fps, asked.period)
+    return Timing(frames, output.loops, asked.phase, asked.reverse, cycles, asked.loop, hold)
+
+
+def animation_of(
+    spec: JobSpec,
+    output: OutputSpec,
+    depth: NDArray[np.float32] | None = None,
+    *,
+    rest: Mapping[str, float] | None = None,
+) -> Animation:
+    """Every frame of an output as numbers.
+
+    Args:
+        depth: (h, w) in [0, 1], 1 = nearest; decides where the pivots "nearest" and "surface" are.
+        rest: what layers and effects are without animation, by parameter; else the table's defaults.
+
+    Raises:
+        UsageError: a hold or keys that do not fit into the clip.
+    """
+    motion = _placed(motion_of(spec), depth)
+    timing = timing_of(spec, output)
+    frames = timing.frames * timing.loops
+    found = values(motion, rest_camera(spec), timing.times(motion), strength=spec.motion.strength, seed=spec.seed)
+    if spec.timeline is not None:
+        for name, value in (rest or {}).items():
+            if name in spec.timeline.parameters():
+                found.setdefault(name, np.asarray(value, np.float64))
+        try:
+            spec.timeline.apply(found, timing.frames, timing.loops, output.fps, seed=spec.seed)
+        except ValueError as error:
+            raise UsageError(f"timeline: {error}") from None
+    found = evaluate.limited(found)
+    others = {n: np.array(np.broadcast_to(v, (frames,))) for n, v in found.items() if n not in evaluate.CAMERA}
+    return Animation(evaluate.cameras(found, frames), others)
+
+
+def _placed(motion: Motion, depth: NDArray[np.float32] | None) -> Motion:
+    """The motion with its pivot as a depth and a place."""
+    if not isinstance(motion.pivot, str):
+        return motion
+    place = find_place(motion.pivot, depth, motion.pivot_x, motion.pivot_y)
+    return replace(motion, pivot=place.depth, pivot_x=place.x, pivot_y=place.y)
