@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,3 +53,18 @@ def photo(tmp_path: Path, _originals: Path) -> Path:
 def depth_map(tmp_path_factory: pytest.TempPathFactory, _originals: Path) -> Path:
     """A ball before a far wall, for that photo; in another folder, so that it is not found by itself."""
     return Path(shutil.copy(_originals / "depth.png", tmp_path_factory.mktemp("depth") / "ball.png"))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system of 400 kB."""
+    place = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(place)]
+    try:
+        mounted = sys.platform == "linux" and subprocess.run(mount, capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607 - wherever the system has it

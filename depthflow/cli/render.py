@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from depthflow.progress import CancelToken
 
 OUTPUT, SCENE, DEPTH, MACHINE, TALK = "Output", "Motion and camera", "Depth", "Machine", "What is printed"
+
+PATIENCE_S = 2.0
+"""A second Ctrl-C within this time after the first is the same impatience: it would only disturb the clearing up."""
 
 
 def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
@@ -245,15 +249,19 @@ def _machine_readable(shown: Display) -> bool:
 
 @contextmanager
 def cancelling() -> Iterator[CancelToken]:
-    """A token that Ctrl-C, SIGTERM and a closed terminal set; a second one no longer waits for the end of a step."""
+    """A token that Ctrl-C, SIGTERM and a closed terminal set; a later one no longer waits for the end of a step."""
     from depthflow.progress import CancelToken
 
     token = CancelToken()
+    asked = 0.0
 
     def ask(number: int, frame: object) -> None:
-        if token.cancelled:
+        nonlocal asked
+        if not token.cancelled:
+            asked = time.monotonic()
+            token.cancel()
+        elif time.monotonic() - asked >= PATIENCE_S:
             raise KeyboardInterrupt
-        token.cancel()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # Under nohup the closing of the terminal is ignored, and stays so.

@@ -77,7 +77,9 @@ def find(kind: Kind, name: str) -> Path:
     if name.endswith(".toml") or "/" in name or "\\" in name:
         path = Path(name).expanduser()
         if not path.is_file():
-            raise UsageError(f"{name}: there is no such {kind[:-1]} file")
+            raise UsageError(
+                f"{name}: there is no such {kind[:-1]} file", f"check the path, or take a name: depthflow {kind} list"
+            )
         return path
     known = names(kind)
     if name not in known:
