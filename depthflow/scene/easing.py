@@ -52,7 +52,7 @@ FAMILIES: dict[str, _Plain] = {
     "expo": lambda t: np.where(t <= 0, 0.0, 2.0 ** (10.0 * t - 10.0)),
     "circ": lambda t: 1.0 - np.sqrt(np.maximum(0.0, 1.0 - t**2)),
     "back": lambda t: (_BACK + 1) * t**3 - _BACK * t**2,
-    "elastic": lambda t: -(2.0 ** (10.0 * t - 10.0)) * np.sin((10.0 * t - 10.75) * math.tau / 3),
+    "elastic": lambda t: np.where(t <= 0, 0.0, -(2.0 ** (10.0 * t - 10.0)) * np.sin((10.0 * t - 10.75) * math.tau / 3)),
     "bounce": lambda t: 1.0 - _bounce_out(1.0 - t),
 }
 
