@@ -28,9 +28,9 @@ _BAND = 2
 """Depth pixels by which the front layer's near side reaches beyond the cut, under its soft edge."""
 _GAP = 3
 """Further depth pixels on the far side that the back layer alone shows."""
-_FINE = 4.0
-"""Pixels of the photo: what is finer counts as texture, what is coarser as shape."""
-_SHAPE, _DETAIL = 0.6, 1.1
+_FINE = 0.003
+"""Of the longer side: what is finer counts as texture, what is coarser as shape."""
+_SHAPE, _DETAIL = 0.6, 1.6
 """Shares of the mirrored far side in what is invented, of its shapes and of its texture.
 
 Chosen on the Middlebury motorcycle (benchmarks/novel_view.py): more texture looks livelier and errs more, less of it
@@ -89,10 +89,11 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
     # Front: the near side reaches over the cut; beyond it is a gap, which only the back layer shows. Where the far
     # side itself hides something, the back layer is taken: there the front goes on without a gap.
     behind = (near_depth - sharp > step) & ~hidden
-    over = behind & (from_near <= _BAND)
+    over = behind & (from_near <= _BAND + _GAP / 2)
     gap = behind & (from_near <= _BAND + _GAP)
     front_depth = np.where(over, near_depth, sharp).astype(np.float32)
-    cared = ~gap | over
+    # The gap's rim is half shown between its samples.
+    cared = ~cv2.erode(gap.astype(np.uint8), _disc(1)).astype(bool) | (behind & (from_near <= _BAND))
     uncovered = cv2.dilate((hidden | gap).astype(np.uint8), _disc(3)).astype(bool)
 
     back = _fill(photo, hidden, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
@@ -154,28 +155,38 @@ def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32], dep
     h, w = hidden.shape
     size = (width, height)
     hole = cv2.resize(hidden.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
-    lent = ~cv2.dilate((hidden | ignored).astype(np.uint8), _disc(2)).astype(bool)
-    known = cv2.resize(lent.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    shapes = _push_pull(photo.astype(np.float32), known.astype(np.float32))
+    lent = (~cv2.dilate((hidden | ignored).astype(np.uint8), _disc(2)).astype(bool)).astype(np.float32)
+    small = cv2.resize(photo, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
+    shapes = _at(cv2.resize(_push_pull(small, lent), size, interpolation=cv2.INTER_LINEAR), hole)
     # Mirror at the nearest far pixel; a step further, so that its own soft edge is not taken.
     rows, cols = np.divmod(far_of, w)
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     dy, dx = rows - y, cols - x
-    length = np.maximum(np.hypot(dx, dy), 1e-3)
-    beyond = _RAMP + 2
-    map_y = rows + dy + beyond * dy / length
-    map_x = cols + dx + beyond * dx / length
+    further = 1 + (_RAMP + 2) / np.maximum(np.hypot(dx, dy), 1e-3)
+    map_x, map_y = ((m * further + n).astype(np.float32) for m, n in ((dx, cols), (dy, rows)))
+    usable = cv2.remap(lent, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    usable = _at(cv2.resize(cv2.GaussianBlur(usable, (0, 0), 2.0), size, interpolation=cv2.INTER_LINEAR), hole)
     scale = width / w
-    map_y = cv2.resize(map_y.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) * scale
-    map_x = cv2.resize(map_x.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) * scale
-    mirrored = cv2.remap(photo, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
-    usable = cv2.remap(known, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
-    usable = cv2.GaussianBlur(usable, (0, 0), 2.0)[..., None]
-    smooth = cv2.GaussianBlur(mirrored, (0, 0), _FINE)
-    invented = shapes + usable * (_SHAPE * (smooth - shapes) + _DETAIL * (mirrored - smooth))
+    places = [_at(cv2.resize(m * scale, size, interpolation=cv2.INTER_LINEAR), hole) for m in (map_x, map_y)]
+    mirrored = _sample(photo, *places)
+    smooth = _sample(cv2.GaussianBlur(photo, (0, 0), max(0.5, _FINE * max(size))), *places)
+    invented = shapes + usable[:, None] * (_SHAPE * (smooth - shapes) + _DETAIL * (mirrored - smooth))
     back = photo.copy()
-    back[hole] = np.clip(invented[hole] + 0.5, 0, 255).astype(np.uint8)
+    back[hole] = np.clip(invented + 0.5, 0, 255).astype(np.uint8)
     return back
+
+
+def _at(values: F32, mask: Mask) -> F32:
+    return np.asarray(values[mask], np.float32)
+
+
+def _sample(image: U8, x: F32, y: F32) -> F32:
+    """(N, 3) bilinear samples of an image at N places; beyond the border it goes on mirrored."""
+    # OpenCV takes no picture of more than 32767 rows or columns: the list is folded.
+    folded = -(-len(x) // 4096) * 4096
+    maps = [np.pad(m, (0, folded - len(m))).reshape(-1, 4096) for m in (x, y)]
+    taken = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(taken.reshape(-1, image.shape[2])[: len(x)], np.float32)
 
 
 def _push_pull(image: F32, weight: F32) -> F32:

@@ -119,28 +119,47 @@ def _touched(triangles: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[n
 
 
 def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """(H, W): how much is lost if this vertex, and so all that need it, are left out."""
+    """(H, W): how much is lost if this vertex, and so all that need it, are left out.
+
+    A vertex has no error of its own where nothing is cared for within the triangles that it would split.
+    """
     errors = np.zeros_like(grid)
     step = 2
     while step <= TILE:
         half = step // 2
-        _middles(grid, errors, step, half, cared)
-        _centres(grid, errors, step, half, cared)
+        near = None
+        if cared is not None:
+            near = np.asarray(cv2.dilate(cared.astype(np.float32), np.ones((2 * half + 1, 2 * half + 1), np.uint8)))
+        _middle_errors(grid, errors, near, step, half)
+        _centre_errors(grid, errors, near, step, half)
         step *= 2
     return errors
 
 
-def _middles(
-    grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int, cared: NDArray[np.bool_] | None
+def _middle_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """What the straight line gives in the middle of the squares' horizontal sides."""
+    rows = grid[::step]
+    return np.asarray((rows[:, :-step:step] + rows[:, step::step]) / 2)
+
+
+def _centre_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """What the diagonal gives in the centre of the squares; diagonals alternate."""
+    down = (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2
+    up = (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2
+    rows, cols = np.ogrid[: down.shape[0], : down.shape[1]]
+    return np.where((rows + cols) % 2 == 0, down, up)
+
+
+def _middle_errors(
+    grid: NDArray[np.float32], errors: NDArray[np.float32], near: NDArray[np.float32] | None, step: int, half: int
 ) -> None:
     """Vertices in the middle of the squares' sides; they are needed by the centres of the next smaller squares."""
-    for axis in (0, 1):
-        g, e = (grid, errors) if axis == 1 else (grid.T, errors.T)
-        rows = g[::step]
+    for turned in (False, True):
+        g, e = (grid.T, errors.T) if turned else (grid, errors)
         target = e[::step, half::step]
-        np.abs(rows[:, half::step] - (rows[:, :-step:step] + rows[:, step::step]) / 2, out=target)
-        if cared is not None:
-            target *= (cared if axis == 1 else cared.T)[::step, half::step]
+        np.abs(g[::step, half::step] - _middle_lines(g, step), out=target)
+        if near is not None:
+            target *= (near.T if turned else near)[::step, half::step]
         quarter = half // 2
         if quarter:
             # Centres of the half-size squares: up to four touch this vertex, two on either side of the side.
@@ -151,23 +170,19 @@ def _middles(
             np.maximum(target[1:], pair[1::2], out=target[1:])
 
 
-def _centres(
-    grid: NDArray[np.float32], errors: NDArray[np.float32], step: int, half: int, cared: NDArray[np.bool_] | None
+def _centre_errors(
+    grid: NDArray[np.float32], errors: NDArray[np.float32], near: NDArray[np.float32] | None, step: int, half: int
 ) -> None:
     """Vertices in the centre of the squares; they are needed by the middles of the four sides."""
-    target = errors[half::step, half::step]
-    rows, cols = np.ogrid[: target.shape[0], : target.shape[1]]
-    down = np.abs(grid[half::step, half::step] - (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2)
-    up = np.abs(grid[half::step, half::step] - (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2)
-    own = np.where((rows + cols) % 2 == 0, down, up)
-    if cared is not None:
-        own *= cared[half::step, half::step]
+    own = np.abs(grid[half::step, half::step] - _centre_lines(grid, step))
+    if near is not None:
+        own *= near[half::step, half::step]
     horizontal, vertical = errors[::step, half::step], errors[half::step, ::step]
     np.maximum(own, horizontal[:-1], out=own)
     np.maximum(own, horizontal[1:], out=own)
     np.maximum(own, vertical[:, :-1], out=own)
     np.maximum(own, vertical[:, 1:], out=own)
-    target[:] = own
+    errors[half::step, half::step] = own
 
 
 def _triangulate(grid: NDArray[np.float32], errors: NDArray[np.float32], error: float) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.scene.camera import Camera, project
+from depthflow.scene.camera import Camera, matrix, project, unprojection_scale
 
 _DEPTHS = np.linspace(0.0, 1.0, 5)
 
@@ -92,6 +92,36 @@ def hide_edges(
                 continue  # looked past entirely: no zoom mends that
             zoom = max(zoom, wanted * side / inner)
     return min(zoom, 4.0)
+
+
+def overshoot(cameras: Iterable[Camera], extent: tuple[float, float], frame: tuple[float, float]) -> float:
+    """How far beyond the photo's border the clip looks, at any depth; 0 if it never does.
+
+    Args:
+        extent: half width and height of the photo; the result has the same unit.
+        frame: half width and height of the frame.
+    """
+    side = np.linspace(-1.0, 1.0, 9)
+    ends = np.ones_like(side)
+    rim = np.concatenate([np.column_stack(pair) for pair in ((side, ends), (side, -ends), (ends, side), (-ends, side))])
+    rim = np.column_stack([rim * frame, np.ones(len(rim))])
+    most = 0.0
+    for camera in cameras:
+        to_clip = matrix(camera)
+        c0, c1 = unprojection_scale(camera)
+        for q in 1.0 + camera.relief * _DEPTHS:
+            # On a plane of one depth the camera is a homography from the photo to the frame.
+            ray = camera.ray_scale * (c0 + c1 * q)
+            homography = np.column_stack([to_clip[:, 0] * ray, to_clip[:, 1] * ray, to_clip[:, 2] + to_clip[:, 3] * q])
+            try:
+                back = rim @ np.linalg.inv(homography[[0, 1, 3]]).T
+            except np.linalg.LinAlgError:
+                continue  # seen edge on
+            ahead = back[:, 2] > 1e-6
+            seen = np.abs(back[ahead, :2] / back[ahead, 2:])
+            if len(seen):
+                most = max(most, float((seen - extent).max()))
+    return most
 
 
 def _border(
