@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from depthflow import paths
 from depthflow.errors import UnknownNameError, UsageError
-from depthflow.jobs.problems import first_problem
+from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.spec import JobSpec, MotionSpec
 from depthflow.scene.motion import Motion
 from depthflow.scene.timeline import Timeline
@@ -107,8 +107,10 @@ def load_motion(name: str) -> Motion:
         UsageError: not there, or its file has unknown keys or values that are not allowed.
     """
     path = find("motions", name)
+    data = _read(path)
+    refuse_other_types(data, _Files, str(path), prefix=("motion",))
     try:
-        return TypeAdapter(Motion).validate_python(_read(path))
+        return TypeAdapter(Motion).validate_python(data)
     except ValidationError as error:
         raise UsageError(*first_problem(error, _Files, str(path), prefix=("motion",))) from None
 
@@ -122,8 +124,10 @@ def load_timeline(path: str | Path) -> Timeline:
     file = Path(path).expanduser()
     if not file.is_file():
         raise UsageError(f"{path}: there is no such timeline file")
+    data = _read(file)
+    refuse_other_types(data, _Files, str(file), prefix=("timeline",))
     try:
-        return TypeAdapter(Timeline).validate_python(_read(file))
+        return TypeAdapter(Timeline).validate_python(data)
     except ValidationError as error:
         raise UsageError(*first_problem(error, _Files, str(file), prefix=("timeline",))) from None
 

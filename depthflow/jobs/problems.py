@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from depthflow.errors import UsageError
+
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_TABLE = ("model_type", "model_attributes_type", "dataclass_type", "dict_type")
+_BRANCHES = {"str": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
+"""What pydantic adds to the path of a value that may be of several types."""
+
 _BOUNDS = (
     ("exclusiveMinimum", "above"),
     ("minimum", "at least"),
@@ -17,9 +23,51 @@ _BOUNDS = (
 )
 
 
+_WORDS = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def refuse_other_types(data: Any, model: type[BaseModel], source: str, *, prefix: tuple[str, ...] = ()) -> None:
+    """Refuse text and true/false where a number belongs, and the like, which pydantic would turn into one.
+
+    Args:
+        data, model, source, prefix: as in `first_problem`; data is plain, as TOML and JSON give it.
+
+    Raises:
+        UsageError: names source and key.
+    """
+    schema = _schema_of(model)
+    node: Any = schema
+    for step in prefix:
+        node = _follow(schema, node).get("properties", {}).get(step, {})
+    _compare(schema, node, data, source, ())
+
+
+def _compare(schema: dict[str, Any], node: Any, value: Any, source: str, path: tuple[int | str, ...]) -> None:
+    options = [_follow(schema, option) for option in node.get("anyOf", [node])]
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            known: Any = next((o["properties"][key] for o in options if key in o.get("properties", {})), {})
+            _compare(schema, known, inner, source, (*path, key))
+    elif isinstance(value, list | tuple):
+        items: Any = next((o["items"] for o in options if "items" in o), {})
+        for index, inner in enumerate(value):
+            _compare(schema, items, inner, source, (*path, index))
+    elif isinstance(value, bool | str):
+        kinds = {option.get("type") for option in options}
+        if kinds & set(_WORDS) and ("boolean" if isinstance(value, bool) else "string") not in kinds:
+            wanted = " or ".join(word for kind, word in _WORDS.items() if kind in kinds)
+            key = ".".join(map(str, path))
+            raise UsageError(f"{source}: {key}: {wanted} is expected (got {value!r})")
+
+
 def _node_at(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, Any]:
     """What the model's JSON schema says at `path`; empty where it says nothing."""
-    schema: dict[str, Any] = model.model_json_schema()
+    schema = _schema_of(model)
     node: Any = schema
     for step in path:
         node = _follow(schema, node)
@@ -48,6 +96,12 @@ def _allowed(node: dict[str, Any], got: Any) -> str:
     return f"allowed: {' and '.join(bounds)}" if bounds else ""
 
 
+def _branch(model: type[BaseModel], path: tuple[int | str, ...], prefix: tuple[str, ...]) -> bool:
+    """The last step of the path names a type that was tried, and no key."""
+    parent = _node_at(model, prefix + path[:-1])
+    return bool(path) and path[-1] in _BRANCHES and path[-1] not in parent.get("properties", {})
+
+
 def first_problem(
     error: ValidationError, model: type[BaseModel], source: str, *, prefix: tuple[str, ...] = ()
 ) -> tuple[str, str]:
@@ -65,13 +119,22 @@ def first_problem(
     problems = [p for p in problems if p["type"] != "too_short" or p["loc"] not in deeper]
     problem = problems[0]
     path = problem["loc"]
-    key = ".".join(str(step) for step in path) or "(top)"
+    wanted = ""
+    if _branch(model, path, prefix):
+        # All types that were tried say that they are not what was given: that is one problem.
+        path = path[:-1]
+        tried = [p for p in problems if p["loc"][:-1] == path]
+        wanted = " or ".join(_BRANCHES.get(str(p["loc"][-1]), "another kind") for p in tried)
+        problems = [problem, *(p for p in problems if p not in tried)]
+    key = "".join(f"{step}." for step in path).removesuffix(".")
     hint = ""
     if problem["type"] in _UNKNOWN_KEY:
         known = sorted(_node_at(model, prefix + path[:-1]).get("properties", {}))
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         text = "unknown key"
         hint = (f"did you mean {near[0]!r}? " if near else "") + f"known here: {', '.join(known)}"
+    elif wanted:
+        text = f"{wanted} is expected (got {problem['input']!r})"
     elif problem["type"] in _NO_TABLE:
         text = f"a table with keys is expected (got {problem['input']!r})"
         hint = f"known here: {', '.join(sorted(_node_at(model, prefix + path).get('properties', {})))}"
@@ -83,4 +146,4 @@ def first_problem(
         cause = problem.get("ctx", {}).get("error")
         hint = getattr(cause, "hint", "") or _allowed(_node_at(model, prefix + path), problem.get("input"))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{source}: {key}: {text}{more}", hint
+    return f"{source}: {key}{': ' if key else ''}{text}{more}", hint

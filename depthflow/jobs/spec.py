@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from depthflow.errors import UsageError
-from depthflow.jobs.problems import first_problem
+from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
 from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
@@ -250,6 +250,7 @@ class JobSpec(Part):
         Raises:
             UsageError: names `source`, the key, what is allowed and the nearest known key.
         """
+        refuse_other_types(data, cls, source)
         try:
             return cls.model_validate(data)
         except ValidationError as error:

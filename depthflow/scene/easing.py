@@ -110,7 +110,7 @@ def _find(text: str, name: str) -> _Plain:
         if found := _call(match[1], arguments, name):
             return found
     word = text.split("(")[0]
-    candidates = {n.split("(")[0]: n for n in NAMES}
+    candidates = {n.split("(")[0]: n for n in reversed(NAMES)}
     near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.5)
     hint = f"did you mean {candidates[near[0]]!r}? " if near else ""
     families = f"ease-in-, ease-out- and ease-in-out- with {', '.join(FAMILIES)}"

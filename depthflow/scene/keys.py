@@ -63,8 +63,9 @@ def parse_time(value: str | float, what: str = "at") -> Time:
         raise ValueError(f"{what}: {value!r} is no time; {_TIMES}")
     amount, unit = float(match["number"]), match["unit"]
     if unit == "%":
+        if amount > 100:
+            raise ValueError(f"{what}: {value!r} is beyond the whole; 0% to 100% are allowed")
         amount /= 100
-        number(what, amount, 0, 1)
     else:
         amount = amount / 1000 if unit == "ms" else amount
         number(what, amount, 0, _HOUR)
@@ -231,25 +232,26 @@ class Laid:
     def curve(self, t: Array) -> Array:
         """The keys' own value at the times t, parts of the whole."""
         t = np.atleast_1d(self._repeated(t))
-        result = np.full(t.shape, self.values[-1])
-        result[t < self.times[0]] = self.values[0]
-        # The segment that a time lies in: the last key that is not later.
-        index = np.searchsorted(self.times, t, side="right") - 1
-        order = np.argsort(index, kind="stable")
-        edges = np.searchsorted(index[order], np.arange(len(self.times)))
-        slopes = self._slopes() if SPLINE in self.easings else None
-        for k in range(len(self.times) - 1):
-            here = order[edges[k] : edges[k + 1]]
-            if not len(here):
-                continue
-            start = self.times[k] + self.holds[k]
-            span = self.times[k + 1] - start
-            u = np.clip((t[here] - start) / span, 0.0, 1.0) if span > 1e-12 else np.zeros(len(here))
-            first, last = self.values[k], self.values[k + 1]
-            if slopes is not None and self.easings[k] == SPLINE:
-                result[here] = _hermite(u, first, last, slopes[k] * span, slopes[k + 1] * span)
+        if len(self.times) == 1:
+            return np.full(t.shape, self.values[0])
+        # The key that a time follows: the last one that is not later.
+        k = np.clip(np.searchsorted(self.times, t, side="right") - 1, 0, len(self.times) - 2)
+        start = self.times + self.holds
+        span = self.times[k + 1] - start[k]
+        u = np.where(span > 1e-12, (t - start[k]) / np.maximum(span, 1e-12), 1.0)
+        u = np.where(t >= self.times[-1], 1.0, np.clip(u, 0.0, 1.0))
+        first, last = self.values[k], self.values[k + 1]
+        result = np.empty(t.shape)
+        # One call for each curve, however many keys there are.
+        names, which = np.unique(np.array(self.easings), return_inverse=True)
+        for index, name in enumerate(names):
+            here = which[k] == index
+            if name == SPLINE:
+                slopes = self._slopes()
+                leave, arrive = slopes[k] * span, slopes[k + 1] * span
+                result[here] = _hermite(u, first, last, leave, arrive)[here]
             else:
-                result[here] = first + (last - first) * easing(self.easings[k])(u)
+                result[here] = first[here] + (last - first)[here] * easing(str(name))(u[here])
         return result
 
     def _repeated(self, t: Array) -> Array:
@@ -283,7 +285,7 @@ class Laid:
         return slopes
 
 
-def _hermite(u: Array, first: float, last: float, leave: float, arrive: float) -> Array:
+def _hermite(u: Array, first: Array, last: Array, leave: Array, arrive: Array) -> Array:
     """Cubic from `first` to `last` with these slopes at its ends."""
     return np.asarray(
         first * (1 + 2 * u) * (1 - u) ** 2
