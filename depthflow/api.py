@@ -124,8 +124,15 @@ def render(
 def make_job(spec: JobSpec, *, report: Report = silent, cancel: CancelToken | None = None) -> Result:
     """`pipeline.make` with the limits and the cache of the user's settings."""
     settings = load_settings().settings
-    cache_bytes = round(settings.cache.depth_megabytes * 1e6)
-    return make(spec, report=report, cancel=cancel, limits=_limits(settings), cache_bytes=cache_bytes)
+    return make(spec, report=report, cancel=cancel, limits=_limits(settings), cache_bytes=_cache_bytes(settings))
+
+
+def _depth_of(photo: Photo, spec: DepthSpec) -> NDArray[np.float32]:
+    return pipeline.depth_of(photo, spec, cache_bytes=_cache_bytes(load_settings().settings))
+
+
+def _cache_bytes(settings: Settings) -> int:
+    return round(settings.cache.depth_megabytes * 1e6)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -165,7 +172,7 @@ def estimate_depth(
     Returns:
         (h, w) float32 in [0, 1], 1 = nearest, linear in inverse depth; longest side at most 1024.
     """
-    return pipeline.depth_of(_photo(photo), DepthSpec(model=model, provider=provider))
+    return _depth_of(_photo(photo), DepthSpec(model=model, provider=provider))
 
 
 def _photo(photo: Source | ArrayLike | Photo) -> Photo:
@@ -215,7 +222,7 @@ class Renderer:
         self.photo = _photo(photo)
         if depth is None or isinstance(depth, str | PathLike):
             spec = DepthSpec(model=model, file=_text(depth), invert=invert_depth, provider=provider)
-            self.depth = pipeline.depth_of(self.photo, spec)
+            self.depth = _depth_of(self.photo, spec)
         else:
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
         self.size = frame_size(_size_text(size), self.photo.size, fit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -125,6 +125,7 @@ def make(
     started = time.monotonic()
     spec = resolve(spec)
     plans = [_plan(spec, output) for output in spec.outputs]
+    _check_apart(plans)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
         run.warn(clock, *photo.notes)
@@ -157,8 +158,9 @@ def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
         crf=output.crf,
         audio=spec.audio is not None,
     )
-    if _same_file(path, spec.photo):
-        raise UsageError(f"{path}: is the photo itself", "name another output with -o")
+    for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
+        if source is not None and _same_file(path, source):
+            raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
     check_free(path, overwrite=output.overwrite)
     return _Plan(output, path, info, choose_encoder(info, output.encoder))
 
@@ -180,11 +182,23 @@ def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
     return path if path != source else source.with_name(f"{source.stem}-parallax{source.suffix}")
 
 
-def _same_file(path: Path, photo: str) -> bool:
+def _same_file(path: Path, source: str) -> bool:
     try:
-        return path.samefile(photo)
-    except OSError:
+        return path.samefile(Path(source).expanduser())
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return False
+
+
+def _check_apart(plans: list[_Plan]) -> None:
+    """Two outputs may come to one path by different ways: named in two spellings, or left beside the photo.
+
+    Raises:
+        UsageError: they do.
+    """
+    places = [plan.path.absolute() for plan in plans]
+    for place, plan in zip(places, plans, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"{plan.path}: two outputs have this path", "give each a path of its own")
 
 
 # -- depth -----------------------------------------------------------------------------------------------------
@@ -198,13 +212,13 @@ def depth_of(
     cache_bytes: int = CACHE_BYTES,
 ) -> NDArray[np.float32]:
     """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
-    from depthflow.depth.files import load_depth, sidecar
+    from depthflow.depth.files import load_depth
     from depthflow.depth.refine import refine
 
     width, height = photo.size
     scale = min(1.0, GRID / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    file = spec.file or (sidecar(photo.source) if _is_local(photo.source) else None)
+    file = spec.file or _beside(photo.source)
     if file is not None:
         if spec.file is None:
             warn(f"depth from {file}, which lies beside the photo")
@@ -212,6 +226,14 @@ def depth_of(
         return _shrink(depth, size)
     rough = _estimate(photo, spec, warn, cache_bytes)
     return refine(1.0 - rough if spec.invert else rough, photo.pixels, size)
+
+
+def _beside(source: str) -> Path | None:
+    """The depth map that lies beside a photo's file; photos of memory, standard input and the web have no file."""
+    from depthflow.depth.files import sidecar
+
+    file = Path(source).expanduser()
+    return sidecar(file) if _is_local(source) and file.is_file() else None
 
 
 def _is_local(source: str) -> bool:
@@ -266,41 +288,46 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
     started = time.monotonic()
     output = plan.spec
     size, note = even_size(*frame_size(output.size, photo.size, output.fit), plan.format)
-    with run.stage(StageClock(run.report, "prepare", 1)) as clock:
-        if note:
-            run.warn(clock, note)
-        if plan.encoder.note:
-            run.warn(clock, plan.encoder.note)
-        cameras = cameras_of(spec, output, depth)
-        renderer = FrameRenderer(
-            photo.pixels,
-            depth,
-            size=size,
-            fit=output.fit,
-            edge=spec.render.edge,
-            layers=spec.layers.count,
-            supersample=spec.render.supersample,
-            gl_backend=spec.render.gl_backend,
+    # Whatever fails from here on, what is on the GPU is freed and the work file removed.
+    with ExitStack() as stack:
+        with run.stage(StageClock(run.report, "prepare", 1)) as clock:
+            if note:
+                run.warn(clock, note)
+            if plan.encoder.note:
+                run.warn(clock, plan.encoder.note)
+            cameras = cameras_of(spec, output, depth)
+            renderer = stack.enter_context(
+                FrameRenderer(
+                    photo.pixels,
+                    depth,
+                    size=size,
+                    fit=output.fit,
+                    edge=spec.render.edge,
+                    layers=spec.layers.count,
+                    supersample=spec.render.supersample,
+                    gl_backend=spec.render.gl_backend,
+                )
+            )
+            cameras = renderer.framed(cameras)
+            renderer.prepare(cameras)
+            clock.update(1)
+        writer = stack.enter_context(
+            VideoWriter(
+                plan.path,
+                width=size[0],
+                height=size[1],
+                fps=output.fps,
+                format=plan.format,
+                encoder=plan.encoder,
+                quality=output.quality,
+                crf=output.crf,
+                preset=output.encoder_preset,
+                audio=Path(spec.audio) if spec.audio else None,
+                metadata={"comment": f"DepthFlow {spec.canonical()}"},
+                overwrite=output.overwrite,
+                frames=len(cameras),
+            )
         )
-        cameras = renderer.framed(cameras)
-        renderer.prepare(cameras)
-        clock.update(1)
-    writer = VideoWriter(
-        plan.path,
-        width=size[0],
-        height=size[1],
-        fps=output.fps,
-        format=plan.format,
-        encoder=plan.encoder,
-        quality=output.quality,
-        crf=output.crf,
-        preset=output.encoder_preset,
-        audio=Path(spec.audio) if spec.audio else None,
-        metadata={"comment": f"DepthFlow {spec.canonical()}"},
-        overwrite=output.overwrite,
-        frames=len(cameras),
-    )
-    with renderer, writer:
         with run.stage(StageClock(run.report, "render", len(cameras))) as clock:
             for done, frame in enumerate(renderer.frames(cameras), start=1):
                 run.cancel.check()
