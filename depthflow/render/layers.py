@@ -19,22 +19,30 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-STRETCH = 1.0
+STRETCH = 2.0
 """A cut is made where neighbouring pixels would be pulled apart by this many pixels."""
 
+JUMP = 7.0
+"""... if all of them together open by this many pixels: less is a slope, or noise."""
+
 _RAMP = 2
-"""Half width, in depth pixels, of the soft ramps that networks draw for jumps."""
+"""Widest soft ramp, in depth pixels, that counts as one jump."""
 _BAND = 2
 """Depth pixels by which the front layer's near side reaches beyond the cut, under its soft edge."""
 _GAP = 3
 """Further depth pixels on the far side that the back layer alone shows."""
+_CLEAR = 4.0
+"""Depth pixels beyond the cut where the far side's own colour begins."""
+_SHARP = 0.7
+"""Opacity that the soft edge gains per pixel of the photo."""
+_FAR_OFF = 3.0
 _FINE = 0.003
 """Of the longer side: what is finer counts as texture, what is coarser as shape."""
-_SHAPE, _DETAIL = 0.6, 1.6
+_SHAPE, _DETAIL = 0.6, 1.0
 """Shares of the mirrored far side in what is invented, of its shapes and of its texture.
 
 Chosen on the Middlebury motorcycle (benchmarks/novel_view.py): more texture looks livelier and errs more, less of it
-is fog. Above 1 because sampling the mirrored texture twice softens it.
+is fog.
 """
 
 
@@ -102,8 +110,8 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
 
 
 def _threshold(shift: float) -> float:
-    """Smallest jump of depth that counts: one that opens two pixels on screen."""
-    return 2.0 / max(shift, 1e-6)
+    """Smallest jump of depth that counts."""
+    return JUMP / max(shift, 1e-6)
 
 
 def _disc(radius: int) -> U8:
@@ -111,12 +119,18 @@ def _disc(radius: int) -> U8:
 
 
 def _edges(depth: F32, shift: float) -> tuple[F32, F32, Mask]:
-    """Depth of the near and the far side round each pixel, and where the two are so far apart that it tears."""
+    """Depth of the near and the far side round each pixel, and where the two are so far apart that it tears.
+
+    Networks draw a jump as a ramp of many pixels: its ends are carried through the ramp, so that every pixel of it
+    knows both.
+    """
     steep = (cv2.dilate(depth, _disc(1)) - cv2.erode(depth, _disc(1))) / 2 * shift > STRETCH
-    near, far = cv2.dilate(depth, _disc(_RAMP)), cv2.erode(depth, _disc(_RAMP))
-    torn = steep & ((near - far) > _threshold(shift))
-    zone = cv2.dilate(torn.astype(np.uint8), _disc(1)).astype(bool)
-    return np.asarray(near, np.float32), np.asarray(far, np.float32), zone
+    ramp = cv2.dilate(steep.astype(np.uint8), _disc(1)).astype(bool)
+    near = far = depth
+    for _ in range(_RAMP):
+        near = np.where(ramp, cv2.dilate(near, _disc(1)), depth).astype(np.float32)
+        far = np.where(ramp, cv2.erode(far, _disc(1)), depth).astype(np.float32)
+    return near, far, ramp & (near - far > _threshold(shift))
 
 
 def _nearest(mask: Mask) -> tuple[F32, NDArray[np.int32]]:
@@ -162,7 +176,7 @@ def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32], dep
     rows, cols = np.divmod(far_of, w)
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     dy, dx = rows - y, cols - x
-    further = 1 + (_RAMP + 2) / np.maximum(np.hypot(dx, dy), 1e-3)
+    further = 1 + _CLEAR / np.maximum(np.hypot(dx, dy), 1e-3)
     map_x, map_y = ((m * further + n).astype(np.float32) for m, n in ((dx, cols), (dy, rows)))
     usable = cv2.remap(lent, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     usable = _at(cv2.resize(cv2.GaussianBlur(usable, (0, 0), 2.0), size, interpolation=cv2.INTER_LINEAR), hole)
@@ -210,13 +224,13 @@ def _front(photo: U8, back: U8, depth: F32, near: F32, far: F32, zone: Mask, gap
     """The front layer, premultiplied: soft at the cuts, and with the back layer behind it exactly the photo."""
     height, width = photo.shape[:2]
     size = (width, height)
-    # How near each pixel of a cut is, 0 far side to 1 near side; the finer the photo, the sharper the edge.
+    # Distance from the cut in depth pixels, positive on the near side: where the ramp crosses its middle.
     inside = np.where(zone, (depth - far) / np.maximum(near - far, 1e-6), np.where(gap, 0.0, 1.0)).astype(np.float32)
-    fine = cv2.resize(inside, size, interpolation=cv2.INTER_LINEAR)
-    slope = max(1.0, 0.7 * width / depth.shape[1])
-    alpha = np.clip((fine - 0.5) * slope + 0.5, 0.0, 1.0)
-    open_ = cv2.resize((~(gap | zone)).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    alpha = np.maximum(alpha, np.clip(open_ * 2 - 1, 0, 1))
+    slope = np.hypot(cv2.Sobel(inside, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(inside, cv2.CV_32F, 0, 1, scale=1 / 8))
+    distance = np.where(zone, (inside - 0.5) / np.maximum(slope, 0.05), np.where(gap, -_FAR_OFF, _FAR_OFF))
+    distance = np.clip(distance, -_FAR_OFF, _FAR_OFF).astype(np.float32)
+    texels = cv2.resize(distance, size, interpolation=cv2.INTER_LINEAR) * (width / depth.shape[1])
+    alpha = np.clip(texels * _SHARP + 0.5, 0.0, 1.0)
     soft = (alpha > 0) & (alpha < 1)
     colour = photo[soft].astype(np.float32)
     behind = back[soft].astype(np.float32)
