@@ -55,9 +55,7 @@ def cache_dir() -> Path:
 
 def models_dir() -> Path:
     """Downloaded and imported networks (DEPTHFLOW_MODELS_DIR overrides)."""
-    return _folder(
-        "DEPTHFLOW_MODELS_DIR", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models")
-    )
+    return _folder("DEPTHFLOW_MODELS_DIR", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models"))
 
 
 def user_config_file() -> Path:

@@ -68,9 +68,7 @@ class CancelToken:
 class StageClock:
     """Reports one stage, at most `per_second` times a second, always the first and the last unit."""
 
-    def __init__(
-        self, report: Report, stage: Stage, total: int | None = None, per_second: float = 10.0
-    ) -> None:
+    def __init__(self, report: Report, stage: Stage, total: int | None = None, per_second: float = 10.0) -> None:
         self._report, self.stage, self._total = report, stage, total
         self._gap = 1.0 / per_second
         self._start = time.monotonic()
