@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -18,6 +19,7 @@ from depthflow.render.layers import cut
 from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.scene import framing
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
+from depthflow.scene.scroll import Copy, copies
 
 Edge = Literal["zoom", "mirror", "clamp"]
 
@@ -230,6 +232,18 @@ class FrameRenderer:
             photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
         return photo
 
+    def _copies(self, camera: Camera) -> list[dict[str, tuple[float, float]]]:
+        """Uniforms of each copy of the photo that a scrolling camera sees; the photo itself if it does not scroll."""
+        axes = []
+        for axis, scroll in enumerate((camera.scroll_x, camera.scroll_y)):
+            seen = min(self.extent[axis], self.frame[axis] / camera.zoom) + self._margin if scroll else 0.0
+            axes.append(copies(scroll, self.extent[axis], seen) if scroll else [Copy(1, 0.0)])
+        return [
+            {"copy_sign": (across.sign, down.sign), "copy_offset": (across.offset, down.offset)}
+            for across in axes[0]
+            for down in axes[1]
+        ]
+
     def _alive(self) -> _Objects:
         if self._objects is None:
             raise GLError("this renderer is closed")
@@ -248,7 +262,7 @@ class FrameRenderer:
             "relief": camera.relief,
             "unprojection": unprojection_scale(camera),
         }
-        objects.draw(uniforms, viewport)
+        objects.draw(uniforms, self._copies(camera), viewport)
         self._gl.flush()
         objects.read(out)
         if self._canvas_size != self.size:
@@ -283,7 +297,9 @@ class _Objects:
         wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
         self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
 
-    def draw(self, uniforms: dict[str, Any], viewport: tuple[int, int, int, int]) -> None:
+    def draw(
+        self, uniforms: dict[str, Any], copies: list[dict[str, Any]], viewport: tuple[int, int, int, int]
+    ) -> None:
         for program in (self._plain, self._cut):
             for name, value in uniforms.items():
                 program[name] = value
@@ -293,7 +309,10 @@ class _Objects:
             state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
             self._gloo.clear(color=(0.0, 0.0, 0.0, 1.0), depth=True)
             self._gloo.set_viewport(*viewport)
-            for sheet in self._sheets:
+            for sheet, copy in itertools.product(self._sheets, copies):
+                for program in (self._plain, self._cut):
+                    for name, value in copy.items():
+                        program[name] = value
                 sheet.draw(self._plain, sheet.opaque)
                 if sheet.soft is None:
                     continue

@@ -10,6 +10,7 @@ side at the cut, because smooth colour alone looks like fog. Both layers laid ov
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -190,16 +191,16 @@ def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32], dep
     return back
 
 
-def _at(values: F32, mask: Mask) -> F32:
+def _at(values: Any, mask: Mask) -> F32:
     return np.asarray(values[mask], np.float32)
 
 
-def _sample(image: U8, x: F32, y: F32) -> F32:
+def _sample(image: Any, x: F32, y: F32) -> F32:
     """(N, 3) bilinear samples of an image at N places; beyond the border it goes on mirrored."""
     # OpenCV takes no picture of more than 32767 rows or columns: the list is folded.
     folded = -(-len(x) // 4096) * 4096
-    maps = [np.pad(m, (0, folded - len(m))).reshape(-1, 4096) for m in (x, y)]
-    taken = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    map_x, map_y = (np.pad(m, (0, folded - len(m))).reshape(-1, 4096) for m in (x, y))
+    taken = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(taken.reshape(-1, image.shape[2])[: len(x)], np.float32)
 
 

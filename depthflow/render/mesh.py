@@ -129,7 +129,8 @@ def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -
         half = step // 2
         near = None
         if cared is not None:
-            near = np.asarray(cv2.dilate(cared.astype(np.float32), np.ones((2 * half + 1, 2 * half + 1), np.uint8)))
+            square = np.ones((2 * half + 1, 2 * half + 1), np.uint8)
+            near = np.asarray(cv2.dilate(cared.astype(np.float32), square), np.float32)
         _middle_errors(grid, errors, near, step, half)
         _centre_errors(grid, errors, near, step, half)
         step *= 2

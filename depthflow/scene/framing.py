@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from depthflow.scene.camera import Camera, matrix, project, unprojection_scale
 
 _DEPTHS = np.linspace(0.0, 1.0, 5)
+_UPRIGHT = 8.0
+"""Degrees of roll up to which the photo's left side is what the frame's left side meets."""
+_MOST_ZOOM = 4.0
 
 
 def _points(extent: tuple[float, float], count: int = 5) -> NDArray[np.float64]:
@@ -79,9 +82,16 @@ def hide_edges(
         extent: half width and height of the photo.
         frame: half width and height of the frame, same unit.
     """
-    border = _border(depth, extent)
+    clip = list(cameras)
+    # Sideways the photo goes on for ever where it scrolls.
+    scrolls = any(c.scroll_x for c in clip), any(c.scroll_y for c in clip)
+    border = [line for line in _border(depth, extent) if not scrolls[line[0]]]
     zoom = 1.0
-    for camera in cameras:
+    turned = []
+    for camera in clip:
+        if abs(camera.roll) > _UPRIGHT and not any(scrolls):
+            turned.append(camera)
+            continue
         shift = np.array([camera.shift_x, camera.shift_y])
         for axis, side, points, depths in border:
             seen = project(camera, points, depths)[:, axis] - shift[axis]
@@ -91,11 +101,26 @@ def hide_edges(
             if inner <= 0.0:
                 continue  # looked past entirely: no zoom mends that
             zoom = max(zoom, wanted * side / inner)
-    return min(zoom, 4.0)
+    if turned:
+        depths = np.concatenate([line[3] for line in border])
+        ends = np.array([depths.min(), depths.max()])
+        low, high = zoom, _MOST_ZOOM
+        if overshoot([zoomed(c, low) for c in turned], extent, frame, ends) > 0:
+            for _ in range(12):
+                middle = (low + high) / 2
+                beyond = overshoot([zoomed(c, middle) for c in turned], extent, frame, ends) > 0
+                low, high = (middle, high) if beyond else (low, middle)
+            zoom = high
+    return min(zoom, _MOST_ZOOM)
 
 
-def overshoot(cameras: Iterable[Camera], extent: tuple[float, float], frame: tuple[float, float]) -> float:
-    """How far beyond the photo's border the clip looks, at any depth; 0 if it never does.
+def overshoot(
+    cameras: Iterable[Camera],
+    extent: tuple[float, float],
+    frame: tuple[float, float],
+    depths: NDArray[np.float64] = _DEPTHS,
+) -> float:
+    """How far beyond the photo's border the clip looks, where that has one of these depths; 0 if it never does.
 
     Args:
         extent: half width and height of the photo; the result has the same unit.
@@ -109,7 +134,7 @@ def overshoot(cameras: Iterable[Camera], extent: tuple[float, float], frame: tup
     for camera in cameras:
         to_clip = matrix(camera)
         c0, c1 = unprojection_scale(camera)
-        for q in 1.0 + camera.relief * _DEPTHS:
+        for q in 1.0 + camera.relief * depths:
             # On a plane of one depth the camera is a homography from the photo to the frame.
             ray = camera.ray_scale * (c0 + c1 * q)
             homography = np.column_stack([to_clip[:, 0] * ray, to_clip[:, 1] * ray, to_clip[:, 2] + to_clip[:, 3] * q])
