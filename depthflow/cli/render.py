@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from depthflow.jobs.spec import JobSpec
     from depthflow.progress import CancelToken
 
+PIVOT = "DEPTH|nearest|surface"
 OUTPUT, SCENE, DEPTH, MACHINE, TALK = "Output", "Motion and camera", "Depth", "Machine", "What is printed"
 
 PATIENCE_S = 2.0
@@ -98,6 +99,29 @@ def render(
         str | None,
         _option(SCENE, "--easing", help="Curve of time: linear, ease-in-out, cubic-bezier(...).", metavar="CURVE"),
     ] = None,
+    cycles: Annotated[float | None, _option(SCENE, "--cycles", help="Rounds of the motion in one pass.")] = None,
+    period: Annotated[
+        float | None, _option(SCENE, "--period", help="Seconds of one round, instead.", metavar="SECONDS")
+    ] = None,
+    hold: Annotated[
+        float | None, _option(SCENE, "--hold", help="Stand still this long at the end of a pass.", metavar="SECONDS")
+    ] = None,
+    loop: Annotated[
+        bool | None, _option(SCENE, "--loop/--once", help="End where it begins, or where it gets to; else as written.")
+    ] = None,
+    pivot: Annotated[
+        str | None,
+        _option(SCENE, "--pivot", help="Turn about this depth, the nearest thing, or the surface.", metavar=PIVOT),
+    ] = None,
+    timeline: Annotated[
+        Path | None, _option(SCENE, "--timeline", help="Keyframes: docs/motions.md.", metavar="FILE")
+    ] = None,
+    layers: Annotated[
+        int | None, _option(SCENE, "--layers", help="2 shows a background behind what is near; 1 stretches.")
+    ] = None,
+    edge: Annotated[
+        str | None, _option(SCENE, "--edge", help="The photo's border: zoom (hide it), mirror or clamp.", metavar="HOW")
+    ] = None,
     seed: Annotated[int | None, _option(SCENE, "--seed", help="Of everything random.")] = None,
     model: Annotated[
         str | None, _option(DEPTH, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
@@ -127,7 +151,7 @@ def render(
     from depthflow.api import build_spec
     from depthflow.errors import UsageError
     from depthflow.jobs.batch import Item, collect, is_batch
-    from depthflow.jobs.library import resolve
+    from depthflow.jobs.library import resolve, timeline_data
     from depthflow.jobs.pipeline import ending
     from depthflow.video.formats import format_for
 
@@ -151,9 +175,15 @@ def render(
             "reverse": reverse or None,
             "phase": phase,
             "easing": easing,
+            "cycles": cycles,
+            "period": period,
+            "hold": hold,
+            "loop": loop,
+            "pivot": _number_or_word(pivot),
         },
+        layers={"count": layers},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend},
+        render={"gl_backend": gl_backend, "edge": edge},
         output={
             "path": None if into_folder else output,
             "size": size,
@@ -168,6 +198,7 @@ def render(
             "encoder_preset": encoder_preset,
             "overwrite": overwrite,
         },
+        **({} if timeline is None else {"timeline": timeline_data(timeline)}),
     )
     if audio is not None:
         spec = spec.with_(audio=str(audio))
@@ -191,6 +222,13 @@ def render(
             run_all([(item.photo, _job(spec, item)) for item in items], shown, cancel, batch=batch)
         finally:
             shown.close()
+
+
+def _number_or_word(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def _job(spec: JobSpec, item: Item) -> JobSpec:
