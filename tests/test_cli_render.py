@@ -277,6 +277,7 @@ def test_what_is_there_stays_unless_overwrite_is_given(photo: Path, depth_map: P
     for more, env in (((), {}), (("--no-overwrite",), {"DEPTHFLOW_OUTPUT_OVERWRITE": "true"})):
         done = depthflow(*common, *more, cwd=cwd, **env)
         refused(done, 4, "photo.mp4: is there already", "--overwrite")
+        assert "Loading photo" not in done.err, "it is told before any work"
         assert listing(cwd) == before
     assert video.read_text() == "precious"
     done = depthflow(*common, "--overwrite", cwd=cwd)
