@@ -28,7 +28,7 @@ JUMP = 7.0
 
 _RAMP = 2
 """Widest soft ramp, in depth pixels, that counts as one jump."""
-_BAND = 2
+_BAND = 3
 """Depth pixels by which the front layer's near side reaches beyond the cut, under its soft edge."""
 _GAP = 3
 """Further depth pixels on the far side that the back layer alone shows."""
@@ -37,6 +37,8 @@ _CLEAR = 4.0
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
+_OUTWARD = 1.0
+"""Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
 _FINE = 0.003
 """Of the longer side: what is finer counts as texture, what is coarser as shape."""
 _SHAPE, _DETAIL = 0.6, 1.0
@@ -105,7 +107,8 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
     cared = ~cv2.erode(gap.astype(np.uint8), _disc(1)).astype(bool) | (behind & (from_near <= _BAND))
     uncovered = cv2.dilate((hidden | gap).astype(np.uint8), _disc(3)).astype(bool)
 
-    back = _fill(photo, hidden, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
+    stray = behind & (from_near <= _OUTWARD + 0.5)
+    back = _fill(photo, hidden | stray, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
     front = _front(photo, back, depth, near, far, zone & (sides | ~hidden), gap)
     return Layers(front, back, front_depth, back_depth, cared, uncovered, hidden)
 
@@ -230,7 +233,7 @@ def _front(photo: U8, back: U8, depth: F32, near: F32, far: F32, zone: Mask, gap
     slope = np.hypot(cv2.Sobel(inside, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(inside, cv2.CV_32F, 0, 1, scale=1 / 8))
     distance = np.where(zone, (inside - 0.5) / np.maximum(slope, 0.05), np.where(gap, -_FAR_OFF, _FAR_OFF))
     distance = np.clip(distance, -_FAR_OFF, _FAR_OFF).astype(np.float32)
-    texels = cv2.resize(distance, size, interpolation=cv2.INTER_LINEAR) * (width / depth.shape[1])
+    texels = cv2.resize(distance + _OUTWARD, size, interpolation=cv2.INTER_LINEAR) * (width / depth.shape[1])
     alpha = np.clip(texels * _SHARP + 0.5, 0.0, 1.0)
     soft = (alpha > 0) & (alpha < 1)
     colour = photo[soft].astype(np.float32)
