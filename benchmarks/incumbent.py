@@ -1,0 +1,376 @@
+"""Frames per second beside the incumbent: depthflow 1.0.1 with shaderflow 0.12.0, both run as programs.
+
+    python benchmarks/incumbent.py [--rounds 3] [--frames 90] [--their-frames 30] [--presets veryfast slow]
+                                   [--venv FOLDER | --keep]
+
+Same photo, same 8-bit depth map, same size, same ffmpeg, same encoder settings, both with their default orbital
+motion. The incumbent goes into a throw-away venv, without torch: a given depth map needs none. Without a display it
+is started with WINDOW_BACKEND=headless, which takes EGL. Rounds alternate between the two; medians are printed.
+
+Wall time is end to end, from the command's start to the finished file. CPU time is that of the whole process tree.
+"Steady" leaves the start out: the time of a run less that of the same run with one frame. "Others" is how much of
+the machine other processes took meanwhile; where that is not small, trust the CPU times and the ratios only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from depthflow import paths
+from depthflow.images import load_photo
+from depthflow.jobs import pipeline
+from depthflow.jobs.spec import JobSpec
+from depthflow.render.context import context
+from depthflow.render.frames import FrameRenderer
+from depthflow.video.ffmpeg import ffmpeg_path
+from depthflow.video.probe import probe
+
+INCUMBENT = ("depthflow==1.0.1", "shaderflow==0.12.0")
+NOT_NEEDED = ("torch", "torchvision", "transformers")
+"""What only depth estimation needs."""
+
+FPS = 30
+CRF = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of wall time and of CPU time (all processes of the work), and the machine's share that others had."""
+
+    wall: float
+    cpu: float
+    others: float
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall - other.wall, self.cpu - other.cpu, self.others)
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    wall, cpu, busy = time.perf_counter(), _cpu(), _busy()
+    work()
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    return Cost(wall, cpu, max(0.0, (_busy() - busy - cpu) / (wall * cores())))
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of all its children that have ended, their own included."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _busy() -> float:
+    """CPU seconds of the whole machine, time taken by a hypervisor included; 0 where there is no /proc."""
+    try:
+        user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = (
+            int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        )
+    except OSError:
+        return 0.0
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def cores() -> int:
+    return os.cpu_count() or 1
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(*(statistics.median(getattr(one, key) for one in costs) for key in ("wall", "cpu", "others")))
+
+
+def run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> None:
+    """Run a program quietly; what it said is shown if it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(str(part) for part in command)}\nended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+# -- the incumbent ---------------------------------------------------------------------------------------------
+
+
+def install(folder: Path) -> Path:
+    """The incumbent's program in the venv at `folder`, made if it is not there."""
+    program = folder / "bin" / "depthflow"
+    if program.exists():
+        return program
+    print(f"installing {' and '.join(INCUMBENT)} ...", file=sys.stderr)
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run([*pip, "--no-deps", *INCUMBENT])
+    code = "import json, importlib.metadata as m; print(json.dumps(m.requires('depthflow')))"
+    asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    needed = [line for line in json.loads(asked) if not line.startswith(NOT_NEEDED)]
+    run([*pip, INCUMBENT[1], *needed])
+    return program
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all runs share."""
+
+    folder: Path
+    their_program: Path
+    photo: Path
+    depth: Path
+    size: tuple[int, int]
+
+    def environment(self) -> dict[str, str]:
+        """No settings of the user's, no cache of theirs, and one ffmpeg for both."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("DEPTHFLOW_")}
+        tools = self.folder / "tools"
+        homes = {f"XDG_{kind}_HOME": str(self.folder / "home" / kind) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+        path = os.pathsep.join((str(tools), kept.get("PATH", os.defpath)))
+        own = {"PATH": path, "DEPTHFLOW_FFMPEG": str(tools / "ffmpeg"), "WINDOW_BACKEND": "headless"}
+        return {**kept, **homes, **own}
+
+    def output(self, name: str, suffix: str = ".mp4") -> Path:
+        return self.folder / f"{name}{suffix}"
+
+    def theirs(self, preset: str, frames: int) -> None:
+        """One of their videos, by three of their commands in a row."""
+        width, height = self.size
+        out = self.output("theirs")
+        export = ["main", "--width", width, "--height", height, "--fps", FPS, "--time", _seconds(frames)]
+        run(
+            [
+                *(self.their_program, "h264", "--preset", preset, "--crf", CRF),
+                *("input", "--image", self.photo, "--depth", self.depth),
+                *(*export, "--output", out),
+            ],
+            self.environment(),
+        )
+        self.check(out, frames)
+
+    def ours(self, frames: int, out: Path, *more: str | int) -> None:
+        width, height = self.size
+        run(
+            [
+                *(our_program(), "render", self.photo, "--depth", self.depth, "--motion", "orbital"),
+                *("--size", f"{width}x{height}", "--fps", FPS, "--duration", _seconds(frames)),
+                *("-o", out, "--overwrite", "--quiet", *more),
+            ],
+            self.environment(),
+        )
+        self.check(out, frames)
+
+    def our_video(self, preset: str, frames: int) -> None:
+        more = ("--encoder", "libx264", "--encoder-preset", preset, "--crf", CRF)
+        self.ours(frames, self.output("ours"), *more)
+
+    def check(self, out: Path, frames: int) -> None:
+        """That a video is what was asked for, so that like is compared with like."""
+        facts = probe(out, depth="count")
+        found, wanted = (facts.frames, facts.width, facts.height), (frames, *self.size)
+        if found != wanted:
+            sys.exit(f"{out.name}: (frames, width, height) are {found}, not {wanted}")
+
+    def raw(self, frames: int) -> Path:
+        """Our frames as raw yuv420p, decoded from a lossless file."""
+        path = self.output("frames", ".yuv")
+        if not path.exists():
+            lossless = self.output("frames", ".mkv")
+            self.ours(frames, lossless, "--format", "ffv1", "--encoder", "software")
+            call = (ffmpeg_path(), "-loglevel", "error", "-y", "-i", lossless, "-f", "rawvideo", "-pix_fmt", "yuv420p")
+            run([*call, path])
+            lossless.unlink()
+        return path
+
+    def encode_alone(self, preset: str, frames: int) -> None:
+        width, height = self.size
+        picture = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", FPS)
+        settings = ("-c:v", "libx264", "-preset", preset, "-crf", CRF, "-movflags", "+faststart")
+        call = (ffmpeg_path(), "-hide_banner", "-loglevel", "error", "-y")
+        run([*call, *picture, "-i", self.raw(frames), *settings, self.output("alone")])
+
+    def drawing(self, frames: int) -> Cost:
+        """Our frames drawn and read back, in this process, with the preparation left out."""
+        job = {
+            "photo": str(self.photo),
+            "depth": {"file": str(self.depth)},
+            "motion": {"name": "orbital"},
+            "outputs": [{"fps": FPS, "duration": frames / FPS}],
+        }
+        spec = pipeline.resolve(JobSpec.parse(job))
+        photo = load_photo(spec.photo)
+        depth = pipeline.depth_of(photo, spec.depth)
+        cameras = pipeline.cameras_of(spec, spec.outputs[0], depth)
+        with FrameRenderer(photo.pixels, depth, size=self.size, layers=spec.layers.count) as renderer:
+            cameras = renderer.framed(cameras)
+            renderer.prepare(cameras)
+
+            def draw() -> None:
+                for _ in renderer.raw_frames(cameras):
+                    pass
+
+            return cost(draw)
+
+
+def _seconds(frames: int) -> str:
+    return f"{frames / FPS:.6f}"
+
+
+def our_program() -> str:
+    beside = Path(sys.executable).with_name("depthflow")
+    found = str(beside) if beside.exists() else shutil.which("depthflow")
+    return found or sys.exit("depthflow is not installed beside this Python: pip install -e .")
+
+
+# -- the table -------------------------------------------------------------------------------------------------
+
+
+def measure(bench: Bench, options: argparse.Namespace) -> dict[str, list[Cost]]:
+    """Costs by row, one entry a round; theirs and ours take turns."""
+    rows: dict[str, list[Cost]] = {}
+
+    def add(name: str, work: Callable[[], object]) -> None:
+        rows.setdefault(name, []).append(cost(work))
+
+    for number in range(options.rounds):
+        for preset in options.presets:
+            print(f"round {number + 1} of {options.rounds}, {preset} ...", file=sys.stderr)
+            add(f"theirs {preset}", lambda preset=preset: bench.theirs(preset, options.their_frames))
+            add(f"ours {preset}", lambda preset=preset: bench.our_video(preset, options.frames))
+            add(f"theirs {preset} start", lambda preset=preset: bench.theirs(preset, 1))
+            add(f"ours {preset} start", lambda preset=preset: bench.our_video(preset, 1))
+            add(f"alone {preset}", lambda preset=preset: bench.encode_alone(preset, options.frames))
+        rows.setdefault("drawing", []).append(bench.drawing(options.frames))
+    return rows
+
+
+def line(name: str, frames: int, what: Cost) -> None:
+    print(
+        f"{name:<42} {frames:>6} {what.wall:>8.2f} {frames / what.wall:>9.2f}"
+        f" {1000 * what.cpu / frames:>13.1f} {100 * what.others:>7.0f} %"
+    )
+
+
+def table(rows: dict[str, list[Cost]], options: argparse.Namespace) -> None:
+    ours, theirs = options.frames, options.their_frames
+    print(f"\n{'what':<42} {'frames':>6} {'wall s':>8} {'frames/s':>9} {'CPU ms/frame':>13} {'others':>9}")
+    for preset in options.presets:
+        line(f"incumbent, {preset}", theirs, median(rows[f"theirs {preset}"]))
+        line("  one frame: its start", 1, median(rows[f"theirs {preset} start"]))
+        line(f"ours, {preset}", ours, median(rows[f"ours {preset}"]))
+        line("  one frame: our start", 1, median(rows[f"ours {preset} start"]))
+        line(f"x264 {preset} alone, our frames", ours, median(rows[f"alone {preset}"]))
+    line("our drawing and reading back alone", ours, median(rows["drawing"]))
+
+    print(f"\n{'ratio, median of the rounds (each round)':<66} {'':>8}")
+    for preset in options.presets:
+        pairs = list(zip(rows[f"ours {preset}"], rows[f"theirs {preset}"], strict=True))
+        ratio(f"{preset}: frames/s, ours / incumbent", [ours / a.wall / (theirs / b.wall) for a, b in pairs])
+        ratio(f"{preset}: CPU of a frame, incumbent / ours", [b.cpu / theirs / (a.cpu / ours) for a, b in pairs])
+        our_steady, their_steady = steady(rows, preset, "ours"), steady(rows, preset, "theirs")
+        both = list(zip(our_steady, their_steady, strict=True))
+        ratio(
+            f"{preset}: steady frames/s, ours / incumbent",
+            [(ours - 1) / a.wall / ((theirs - 1) / b.wall) for a, b in both],
+        )
+        alone = rows[f"alone {preset}"]
+        ratio(
+            f"{preset}: ours / encoding the same frames alone",
+            [b.wall / a.wall for (a, _), b in zip(pairs, alone, strict=True)],
+        )
+        ratio(
+            f"{preset}: the same, steady",
+            [b.wall / ours * (ours - 1) / a.wall for a, b in zip(our_steady, alone, strict=True)],
+        )
+        bounds = [cores() / ((a.cpu + b.cpu) / ours) for a, b in zip(rows["drawing"], alone, strict=True)]
+        ratio(
+            f"{preset}: ours / (cores / (drawing + encoding CPU))",
+            [ours / a.wall / bound for (a, _), bound in zip(pairs, bounds, strict=True)],
+        )
+        ratio(
+            f"{preset}: the same, steady",
+            [(ours - 1) / a.wall / bound for a, bound in zip(our_steady, bounds, strict=True)],
+        )
+
+
+def steady(rows: dict[str, list[Cost]], preset: str, whose: str) -> list[Cost]:
+    whole, start = rows[f"{whose} {preset}"], rows[f"{whose} {preset} start"]
+    return [a - b for a, b in zip(whole, start, strict=True)]
+
+
+def ratio(name: str, values: Sequence[float]) -> None:
+    rounds = ", ".join(f"{value:.2f}" for value in values)
+    print(f"{name:<66} {statistics.median(values):>8.2f}  ({rounds})")
+
+
+def machine() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {cores()} cores, {platform.system()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photo", type=Path, default=paths.data("config", "samples", "boats.jpg"))
+    parser.add_argument("--size", default="1920x1080", help="WIDTHxHEIGHT")
+    parser.add_argument("--frames", type=int, default=90, help="of ours")
+    parser.add_argument("--their-frames", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--presets", nargs="+", default=["veryfast", "slow"], help="of x264")
+    parser.add_argument("--venv", type=Path, help="the incumbent's venv: used again, or made there and left")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with the venv and the videos")
+    options = parser.parse_args()
+
+    folder = Path(tempfile.mkdtemp(prefix="depthflow-incumbent-"))
+    try:
+        # The same build for both: they find it as a program called ffmpeg.
+        (folder / "tools").mkdir()
+        (folder / "tools" / "ffmpeg").symlink_to(ffmpeg_path())
+        program = install((options.venv or folder / "venv").absolute())
+        width, height = (int(side) for side in options.size.split("x"))
+        bench = Bench(folder, program, options.photo.absolute(), folder / "depth.png", (width, height))
+        run(
+            [our_program(), "depth", bench.photo, "-o", bench.depth, "--format", "png8", "--overwrite"],
+            bench.environment(),
+        )
+        # Once without a clock: file cache and shader cache, for both alike.
+        preset = options.presets[0]
+        bench.theirs(preset, 1)
+        bench.our_video(preset, 1)
+        bench.encode_alone(preset, options.frames)
+        print(f"{datetime.date.today()} · {machine()} · {context().info.renderer}")
+        load = os.getloadavg()[0]
+        print(
+            f"{bench.photo.name} -> {options.size}, {FPS} frames/s, crf {CRF}, medians of {options.rounds}; "
+            f"load before the start {load:.1f}"
+        )
+        table(measure(bench, options), options)
+    finally:
+        if options.keep:
+            print(f"left in {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
