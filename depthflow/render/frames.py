@@ -297,9 +297,7 @@ class _Objects:
         wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
         self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
 
-    def draw(
-        self, uniforms: dict[str, Any], copies: list[dict[str, Any]], viewport: tuple[int, int, int, int]
-    ) -> None:
+    def draw(self, uniforms: dict[str, Any], copies: list[dict[str, Any]], viewport: tuple[int, int, int, int]) -> None:
         for program in (self._plain, self._cut):
             for name, value in uniforms.items():
                 program[name] = value

@@ -109,7 +109,7 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     back = _fill(photo, hidden | stray, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
-    front = _front(photo, back, depth, near, far, zone & (sides | ~hidden), gap)
+    front = _front(photo, back, depth, near, far, zone & (sides | ~hidden), gap, from_near)
     return Layers(front, back, front_depth, back_depth, cared, uncovered, hidden)
 
 
@@ -224,18 +224,18 @@ def _push_pull(image: F32, weight: F32) -> F32:
     return np.asarray(image * weight[..., None] + large * (1 - weight[..., None]), np.float32)
 
 
-def _front(photo: U8, back: U8, depth: F32, near: F32, far: F32, zone: Mask, gap: Mask) -> U8:
+def _front(photo: U8, back: U8, depth: F32, near: F32, far: F32, zone: Mask, gap: Mask, from_near: F32) -> U8:
     """The front layer, premultiplied: soft at the cuts, and with the back layer behind it exactly the photo."""
     height, width = photo.shape[:2]
     size = (width, height)
     # Distance from the cut in depth pixels, positive on the near side: where the ramp crosses its middle.
     inside = np.where(zone, (depth - far) / np.maximum(near - far, 1e-6), np.where(gap, 0.0, 1.0)).astype(np.float32)
     slope = np.hypot(cv2.Sobel(inside, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(inside, cv2.CV_32F, 0, 1, scale=1 / 8))
-    distance = np.where(zone, (inside - 0.5) / np.maximum(slope, 0.05), np.where(gap, -_FAR_OFF, _FAR_OFF))
+    distance = np.where(zone, (inside - 0.5) / np.maximum(slope, 0.05), np.where(gap, 0.5 - from_near, _FAR_OFF))
     distance = np.clip(distance, -_FAR_OFF, _FAR_OFF).astype(np.float32)
     texels = cv2.resize(distance + _OUTWARD, size, interpolation=cv2.INTER_LINEAR) * (width / depth.shape[1])
     alpha = np.clip(texels * _SHARP + 0.5, 0.0, 1.0)
-    soft = (alpha > 0) & (alpha < 1)
+    soft = (alpha < 1) & ((alpha > 0) | (photo != back).any(axis=2))
     colour = photo[soft].astype(np.float32)
     behind = back[soft].astype(np.float32)
     # front + (1 - alpha) back = photo has a solution within 0 .. alpha 255 only above this alpha.
