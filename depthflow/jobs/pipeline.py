@@ -282,11 +282,15 @@ def cameras_of(spec: JobSpec, output: OutputSpec, depth: NDArray[np.float32] | N
 
 def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> Made:
     from depthflow.render.frames import FrameRenderer
+    from depthflow.render.yuv import pack_420
+    from depthflow.video.colour import matrix_for
     from depthflow.video.encode import VideoWriter
     from depthflow.video.formats import even_size
 
     started = time.monotonic()
     output = plan.spec
+    # What ends as 8-bit 4:2:0 is drawn as YUV: half the bytes to move, and no frame to convert.
+    packed = plan.format.kind == "video" and plan.format.pixel_format == "yuv420p"
     size, note = even_size(*frame_size(output.size, photo.size, output.fit), plan.format)
     # Whatever fails from here on, what is on the GPU is freed and the work file removed.
     with ExitStack() as stack:
@@ -305,6 +309,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                     edge=spec.render.edge,
                     layers=spec.layers.count,
                     supersample=spec.render.supersample,
+                    colour=matrix_for(size[1]) if packed else "rgb",
                     gl_backend=spec.render.gl_backend,
                 )
             )
@@ -322,6 +327,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                 quality=output.quality,
                 crf=output.crf,
                 preset=output.encoder_preset,
+                pixel_format="yuv420p" if packed else "rgb24",
                 audio=Path(spec.audio) if spec.audio else None,
                 metadata={"comment": f"DepthFlow {spec.canonical()}"},
                 overwrite=output.overwrite,
@@ -329,7 +335,8 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
             )
         )
         with run.stage(StageClock(run.report, "render", len(cameras))) as clock:
-            for done, frame in enumerate(renderer.frames(cameras), start=1):
+            frames = map(pack_420, renderer.raw_frames(cameras)) if packed else renderer.frames(cameras)
+            for done, frame in enumerate(frames, start=1):
                 run.cancel.check()
                 writer.write(frame)
                 clock.update(done)

@@ -17,6 +17,7 @@ from depthflow.errors import GLError
 from depthflow.render.context import GLContext, context
 from depthflow.render.layers import cut
 from depthflow.render.mesh import Mesh, build_mesh
+from depthflow.render.yuv import BLACK, Colour, to_yuv
 from depthflow.scene import framing
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
 from depthflow.scene.scroll import Copy, copies
@@ -62,6 +63,7 @@ class FrameRenderer:
         edge: how the photo goes on beyond its border; "zoom" continues it mirrored.
         layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
+        colour: of `raw_frames`: RGB, or YUV in limited range with that matrix.
         gl_backend: where the OpenGL context comes from.
 
     Raises:
@@ -78,6 +80,7 @@ class FrameRenderer:
         edge: Edge = "zoom",
         layers: int = 2,
         supersample: float = 1.0,
+        colour: Colour = "rgb",
         gl_backend: str = "auto",
     ) -> None:
         self._gl: GLContext = context(gl_backend)
@@ -97,6 +100,7 @@ class FrameRenderer:
         self._inner = inner
         self.frame = frame_extent((photo.shape[1], photo.shape[0]), inner, fit)
         self._layers = layers
+        self._colour: Colour = colour
         self._reach = 0.0
         self._scale = 0.0
         self._margin = 0.0
@@ -141,7 +145,10 @@ class FrameRenderer:
         self._reach, self._scale = max(reach, self._reach), max(scale, self._scale)
         self._margin = max(self._margin, margin)
         sheets = self._sheets()
-        self._gl.run(lambda: self._alive().set_sheets(sheets, self._edge))
+        # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
+        scrolls = any(c.scroll_x or c.scroll_y for c in cameras)
+        clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
+        self._gl.run(lambda: self._alive().set_sheets(sheets, "clamp" if clamped else "mirror"))
 
     def _sheets(self) -> list[tuple[Mesh, NDArray[np.uint8]]]:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
@@ -155,14 +162,17 @@ class FrameRenderer:
         if self._layers > 1 and min(height, width) >= _SMALLEST_CUT:
             layers = cut(photo, self._depth, self._reach * width / (2 * self.extent[0]))
         if layers is None:
-            return [(build(calm(self._depth)), _rgba(photo))]
+            return [(build(calm(self._depth)), self._coloured(_rgba(photo)))]
         # A pixel of the depth map is soft if the picture is not opaque anywhere near it.
         alpha = cv2.resize(layers.front[..., 3].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         return [
-            (build(calm(layers.back_depth), cared=layers.uncovered), _rgba(layers.back)),
-            (build(calm(layers.front_depth), cared=layers.cared, soft=soft), layers.front),
+            (build(calm(layers.back_depth), cared=layers.uncovered), self._coloured(_rgba(layers.back))),
+            (build(calm(layers.front_depth), cared=layers.cared, soft=soft), self._coloured(layers.front)),
         ]
+
+    def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return pixels if self._colour == "rgb" else to_yuv(pixels, self._colour)
 
     def render(self, camera: Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
@@ -175,7 +185,7 @@ class FrameRenderer:
             yield self._rgb(frame)
 
     def raw_frames(self, cameras: Iterable[Camera], *, keep: bool = False) -> Iterator[NDArray[np.uint8]]:
-        """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA, row 0 on top.
+        """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA or YUVA, row 0 on top.
 
         Without `keep` a frame's memory is used again two frames later.
         """
@@ -219,7 +229,7 @@ class FrameRenderer:
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def _open(self) -> None:
-        self._objects = _Objects(self._canvas_size)
+        self._objects = _Objects(self._canvas_size, BLACK[self._colour])
 
     def _resample(self, scale: float) -> NDArray[np.uint8]:
         """The photo, no larger than frames of this scale can show: small texels would shimmer."""
@@ -277,8 +287,10 @@ _SOFT = 0.5 / 255, 254.5 / 255
 class _Objects:
     """What lives on the GPU; made, used and freed on the render thread."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], black: tuple[float, float, float]) -> None:
         from vispy import gloo
+
+        self._black = (*black, 1.0)
 
         self._gloo = gloo
         vertex = paths.data("shaders", "mesh.vert").read_text()
@@ -305,7 +317,7 @@ class _Objects:
         with self._target:
             self._gloo.set_viewport(0, 0, *reversed(self._colour.shape[:2]))
             state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
-            self._gloo.clear(color=(0.0, 0.0, 0.0, 1.0), depth=True)
+            self._gloo.clear(color=self._black, depth=True)
             self._gloo.set_viewport(*viewport)
             for sheet, copy in itertools.product(self._sheets, copies):
                 for program in (self._plain, self._cut):

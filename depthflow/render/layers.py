@@ -41,7 +41,7 @@ _OUTWARD = 1.0
 """Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
 _FINE = 0.003
 """Of the longer side: what is finer counts as texture, what is coarser as shape."""
-_SHAPE, _DETAIL = 0.6, 1.0
+_SHAPE, _DETAIL = 0.6, 0.85
 """Shares of the mirrored far side in what is invented, of its shapes and of its texture.
 
 Chosen on the Middlebury motorcycle (benchmarks/novel_view.py): more texture looks livelier and errs more, less of it

@@ -1,0 +1,66 @@
+"""YUV as videos have it: the matrix, applied to textures before they are drawn, and the packing of frames. No GL.
+
+RGB to YUV is linear, and so are sampling and blending: a photo that is turned into YUV once gives frames that are YUV
+already, and no frame has to be converted. Limited range: Y 16 to 235, U and V 16 to 240 (ITU-R BT.709-6 and BT.601-7).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = Literal["rgb", "bt709", "smpte170m"]
+
+# Weights of red and blue in luma.
+_WEIGHTS = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114)}
+
+BLACK = {
+    "rgb": (0.0, 0.0, 0.0),
+    "bt709": (16 / 255, 128 / 255, 128 / 255),
+    "smpte170m": (16 / 255, 128 / 255, 128 / 255),
+}
+
+
+def matrix(colour: Literal["bt709", "smpte170m"]) -> NDArray[np.float64]:
+    """(4, 4): takes (R, G, B, A), 0..255 and premultiplied, to (Y, U, V, A), premultiplied likewise."""
+    red, blue = _WEIGHTS[colour]
+    luma = np.array([red, 1.0 - red - blue, blue])
+    rows = np.zeros((4, 4))
+    rows[0, :3] = luma * 219 / 255
+    rows[1, :3] = (np.array([0, 0, 1.0]) - luma) / (1 - blue) / 2 * 224 / 255
+    rows[2, :3] = (np.array([1.0, 0, 0]) - luma) / (1 - red) / 2 * 224 / 255
+    rows[:3, 3] = np.array([16, 128, 128]) / 255
+    rows[3, 3] = 1.0
+    return rows
+
+
+def to_yuv(pixels: NDArray[np.uint8], colour: Literal["bt709", "smpte170m"]) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8 premultiplied RGBA as premultiplied YUVA."""
+    return np.asarray(cv2.transform(pixels, matrix(colour)), np.uint8)
+
+
+def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame as planar YUV 4:2:0: (H + H / 2, W) uint8, the Y plane, then U, then V.
+
+    Chroma is sited as H.264 and its like have it by default: between two rows, on the even columns.
+
+    Args:
+        frame: (H, W, 4) uint8 YUVA, even width and height.
+    """
+    height, width = frame.shape[:2]
+    half = width // 2, height // 2
+    packed = np.empty((height * 3 // 2, width), np.uint8)
+    packed[:height] = cv2.extractChannel(frame, 0)
+    planes = packed[height:].reshape(2, half[1], half[0])
+    for channel in (1, 2):
+        plane = cv2.extractChannel(frame, channel)
+        # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
+        begin = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)
+        if width > 2:
+            end = cv2.resize(plane[:, 1:-1], (half[0] - 1, half[1]), interpolation=cv2.INTER_AREA)
+            begin[:, 1:] = cv2.addWeighted(begin[:, 1:], 0.5, end, 0.5, 0)
+        planes[channel - 1] = begin
+    return packed
