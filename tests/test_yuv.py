@@ -12,7 +12,7 @@ from depthflow.scene.camera import Camera
 from depthflow.video.ffmpeg import ffmpeg_path
 
 PURE = {
-    # 8-bit codes of ITU-R BT.709-6 and BT.601-7, worked out by hand: Y = 16 + 219 E', U = 128 + 224 (B' - Y') / 1.8556 ...
+    # 8-bit codes of ITU-R BT.709-6 and BT.601-7, worked out by hand.
     ("bt709", (255, 0, 0)): (63, 102, 240),
     ("bt709", (0, 255, 0)): (173, 42, 26),
     ("bt709", (0, 0, 255)): (32, 240, 118),
