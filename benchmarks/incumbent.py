@@ -290,6 +290,10 @@ def table(rows: dict[str, list[Cost]], options: argparse.Namespace) -> None:
             f"{preset}: steady frames/s, ours / incumbent",
             [(ours - 1) / a.wall / ((theirs - 1) / b.wall) for a, b in both],
         )
+        ratio(
+            f"{preset}: steady CPU of a frame, incumbent / ours",
+            [b.cpu / (theirs - 1) / (a.cpu / (ours - 1)) for a, b in both],
+        )
         alone = rows[f"alone {preset}"]
         ratio(
             f"{preset}: ours / encoding the same frames alone",
