@@ -37,6 +37,8 @@ from depthflow.jobs import pipeline
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
+from depthflow.render.yuv import pack_420
+from depthflow.video.colour import matrix_for
 from depthflow.video.ffmpeg import ffmpeg_path
 from depthflow.video.probe import probe
 
@@ -207,7 +209,7 @@ class Bench:
         run([*call, *picture, "-i", self.raw(frames), *settings, self.output("alone")])
 
     def drawing(self, frames: int) -> Cost:
-        """Our frames drawn and read back, in this process, with the preparation left out."""
+        """Our frames drawn, read back and packed as 4:2:0, in this process, with the preparation left out."""
         job = {
             "photo": str(self.photo),
             "depth": {"file": str(self.depth)},
@@ -218,13 +220,14 @@ class Bench:
         photo = load_photo(spec.photo)
         depth = pipeline.depth_of(photo, spec.depth)
         cameras = pipeline.cameras_of(spec, spec.outputs[0], depth)
-        with FrameRenderer(photo.pixels, depth, size=self.size, layers=spec.layers.count) as renderer:
+        layers, colour = spec.layers.count, matrix_for(self.size[1])
+        with FrameRenderer(photo.pixels, depth, size=self.size, layers=layers, colour=colour) as renderer:
             cameras = renderer.framed(cameras)
             renderer.prepare(cameras)
 
             def draw() -> None:
-                for _ in renderer.raw_frames(cameras):
-                    pass
+                for frame in renderer.raw_frames(cameras):
+                    pack_420(frame)
 
             return cost(draw)
 
@@ -277,7 +280,7 @@ def table(rows: dict[str, list[Cost]], options: argparse.Namespace) -> None:
         line(f"ours, {preset}", ours, median(rows[f"ours {preset}"]))
         line("  one frame: our start", 1, median(rows[f"ours {preset} start"]))
         line(f"x264 {preset} alone, our frames", ours, median(rows[f"alone {preset}"]))
-    line("our drawing and reading back alone", ours, median(rows["drawing"]))
+    line("our drawing, reading back, packing alone", ours, median(rows["drawing"]))
 
     print(f"\n{'ratio, median of the rounds (each round)':<66} {'':>8}")
     for preset in options.presets:
