@@ -95,7 +95,8 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
     # Back: what the near side hides within the reach of the motion is invented from the far side.
     drop = sharp - far_depth
     hidden = (drop > step) & (from_far <= shift * drop + _BAND + 2)
-    back_depth = _back_depth(sharp, far_depth, hidden)
+    beyond = (drop > step) & ~hidden
+    back_depth = _back_depth(sharp, far_depth, hidden, beyond)
 
     # Front: the near side reaches over the cut; beyond it is a gap, which only the back layer shows. Where the far
     # side itself hides something, the back layer is taken: there the front goes on without a gap.
@@ -108,7 +109,7 @@ def cut(photo: U8, depth: F32, shift: float) -> Layers | None:
     uncovered = cv2.dilate((hidden | gap).astype(np.uint8), _disc(3)).astype(bool)
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
-    back = _fill(photo, hidden | stray, (drop > step) & ~hidden & (from_far < 4 * shift), far_of, depth)
+    back = _fill(photo, hidden | stray, beyond & (from_far < 4 * shift), far_of)
     front = _front(photo, back, depth, near, far, zone & (sides | ~hidden), gap, from_near)
     return Layers(front, back, front_depth, back_depth, cared, uncovered, hidden)
 
@@ -152,16 +153,19 @@ def _look(values: F32, index: NDArray[np.int32]) -> F32:
     return np.asarray(values.ravel()[index], np.float32)
 
 
-def _back_depth(sharp: F32, far_depth: F32, hidden: Mask) -> F32:
-    """The far side's depth carried on behind the near side, smoothed there so that rays of depth melt."""
+def _back_depth(sharp: F32, far_depth: F32, hidden: Mask, near: Mask) -> F32:
+    """The far side's depth carried on behind the near side, smoothed there so that rays of depth melt.
+
+    Args:
+        near: (h, w) near things beyond the reach: they lend no depth.
+    """
     filled = np.where(hidden, far_depth, sharp).astype(np.float32)
-    smooth = cv2.GaussianBlur(filled, (0, 0), 3.0)
-    weight = cv2.GaussianBlur(hidden.astype(np.float32), (0, 0), 2.0)
-    inside = hidden & (weight > 0.5)
-    return np.where(inside, smooth, filled).astype(np.float32)
+    weight = (~near).astype(np.float32)
+    smooth = cv2.GaussianBlur(filled * weight, (0, 0), 3.0) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 3.0), 1e-6)
+    return np.where(hidden, smooth, filled).astype(np.float32)
 
 
-def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32], depth: F32) -> U8:
+def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32]) -> U8:
     """The photo with what is hidden invented.
 
     Args:

@@ -1,0 +1,133 @@
+"""The cut into two layers: exact at rest, and behind a near thing there is background, not more of the thing."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio as psnr
+
+from depthflow.render.frames import FrameRenderer
+from depthflow.render.layers import cut
+from depthflow.scene.camera import Camera
+
+SHIFT = 40.0
+
+
+def wall(height=240, width=320, seed=0):
+    """Blue-green texture without any red."""
+    noise = np.random.default_rng(seed).random((height, width, 3)).astype(np.float32)
+    noise = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1, 3, 9))
+    noise = (noise - noise.min()) / (noise.max() - noise.min())
+    picture = (40 + noise * 200).astype(np.uint8)
+    picture[..., 0] = 0
+    return picture
+
+
+def scene(factor=1):
+    """A red square, nearer, before the wall; the depth map is `factor` times smaller than the photo."""
+    photo = wall(240 * factor, 320 * factor)
+    square = np.s_[80 * factor : 160 * factor, 120 * factor : 200 * factor]
+    photo[square] = (230, 20, 30)
+    depth = np.full((240, 320), 0.1, np.float32)
+    depth[80:160, 120:200] = 0.8
+    return photo, depth
+
+
+def laid_over(layers):
+    share = layers.front[..., 3:].astype(np.float64) / 255
+    return layers.front[..., :3] + (1 - share) * layers.back
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("blur", [0.0, 1.5, 4.0])
+def test_both_layers_over_each_other_are_the_photo(factor, blur):
+    photo, depth = scene(factor)
+    if blur:
+        depth = cv2.GaussianBlur(depth, (0, 0), blur)
+    layers = cut(photo, depth, SHIFT)
+    assert layers is not None
+    assert np.abs(laid_over(layers) - photo).max() <= 1
+    assert (layers.front[..., :3] <= layers.front[..., 3:]).all(), "premultiplied"
+
+
+def test_noise_of_any_kind_is_exact_at_rest():
+    rng = np.random.default_rng(3)
+    photo = rng.integers(0, 256, (120, 160, 3), np.uint8)
+    depth = cv2.GaussianBlur(rng.random((120, 160)).astype(np.float32), (0, 0), 2)
+    layers = cut(photo, (depth - depth.min()) / (depth.max() - depth.min()), SHIFT)
+    assert layers is not None
+    assert np.abs(laid_over(layers) - photo).max() <= 1
+
+
+def test_what_is_hidden_is_the_rim_of_the_near_thing_as_wide_as_the_motion_reaches():
+    layers = cut(*scene(), SHIFT)
+    reach = SHIFT * 0.7
+    hidden = layers.disoccluded
+    inside = np.zeros_like(hidden)
+    inside[80:160, 120:200] = True
+    assert not (hidden & ~inside).any()
+    row = np.flatnonzero(hidden[120])
+    assert row.min() <= 121
+    assert row.max() >= 198
+    # From either side the reach, and nothing in the middle of a larger thing.
+    assert 2 * reach <= len(row) <= 2 * reach + 12
+
+
+def test_behind_the_near_thing_there_is_wall_and_no_thing():
+    photo, depth = scene()
+    layers = cut(photo, depth, SHIFT)
+    invented = layers.back[layers.disoccluded]
+    assert invented[:, 0].mean() < 12, "hardly any red of the square"
+    known = np.ones(depth.shape, bool)
+    known[70:170, 110:210] = False
+    assert np.abs(invented.mean(0) - photo[known].mean(0)).max() < 25
+    np.testing.assert_allclose(layers.back_depth[layers.disoccluded], 0.1, atol=0.01)
+
+
+def test_what_is_invented_has_the_life_of_the_wall():
+    photo, depth = scene()
+    layers = cut(photo, depth, SHIFT)
+
+    def energy(picture, where):
+        rows, cols = np.gradient(picture[..., 1].astype(float))
+        return (rows**2 + cols**2)[cv2.erode(where.astype(np.uint8), np.ones((3, 3))).astype(bool)].mean()
+
+    ratio = energy(layers.back, layers.disoccluded) / energy(wall(), layers.disoccluded)
+    assert 0.3 < ratio < 2
+
+
+def test_no_cut_where_nothing_opens():
+    photo = wall()
+    slope = np.tile(np.linspace(0, 1, 240, dtype=np.float32)[:, None], (1, 320))
+    assert cut(photo, slope, SHIFT) is None
+    assert cut(photo, np.full((240, 320), 0.4, np.float32), SHIFT) is None
+    _, jump = scene()
+    assert cut(photo, jump, 2.0) is None, "a jump that opens less than two pixels"
+
+
+def test_a_step_over_the_whole_picture_is_no_trouble():
+    depth = np.zeros((60, 80), np.float32)
+    depth[:, 40:] = 1.0
+    layers = cut(wall(60, 80), depth, 200.0)
+    assert np.abs(laid_over(layers) - wall(60, 80)).max() <= 1
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_moved_camera_sees_wall_beside_the_square_and_no_smear(side):
+    photo, depth = scene()
+    camera = Camera(x=side * 0.1, relief=0.9, focus=0.1)  # the wall stays, the square moves
+    pictures = []
+    for layers in (1, 2):
+        with FrameRenderer(photo, depth, size=(320, 240), layers=layers) as renderer:
+            pictures.append(renderer.render(camera))
+    moved = round(0.1 * 0.9 * 0.7 / np.tan(np.radians(27.5)) * 160)
+    truth = wall()
+    left = 120 - side * moved
+    truth[80:160, left : left + 80] = (230, 20, 30)
+    stretched, cut_out = (psnr(truth, picture) for picture in pictures)
+    assert cut_out > stretched + 3
+    # The middle of what was uncovered is wall: no red at all.
+    middle = left + 80 + moved // 2 if side > 0 else left - moved // 2
+    assert pictures[1][100:140, middle - 1 : middle + 2, 0].mean() < 12
+    # The square's own edges are as sharp as they were.
+    assert pictures[1][120, left + 3 : left + 77, 0].min() > 200
