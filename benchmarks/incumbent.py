@@ -3,9 +3,9 @@
     python benchmarks/incumbent.py [--rounds 3] [--frames 90] [--their-frames 30] [--presets veryfast slow]
                                    [--venv FOLDER | --keep]
 
-Same photo, same 8-bit depth map, same size, same ffmpeg, same encoder settings, both with their default orbital
-motion. The incumbent goes into a throw-away venv, without torch: a given depth map needs none. Without a display it
-is started with WINDOW_BACKEND=headless, which takes EGL. Rounds alternate between the two; medians are printed.
+Same photo, same 8-bit depth map, same size, same ffmpeg, same encoder settings; ours orbital, theirs its default
+motion. The incumbent goes into a throw-away venv, without torch: a given depth map needs none. It is started with
+WINDOW_BACKEND=headless, so that it needs no display. Rounds alternate between the two; medians are printed.
 
 Wall time is end to end, from the command's start to the finished file. CPU time is that of the whole process tree.
 "Steady" leaves the start out: the time of a run less that of the same run with one frame. "Others" is how much of
