@@ -56,7 +56,7 @@ def test_render_in_one_call_tells_what_is_in_the_file(photo: Path) -> None:
     assert set(result.timings) == {"load", "depth", "prepare", "render", "publish"}
     assert all(seconds >= 0 for seconds in result.timings.values())
     assert result.notes == ()
-    assert video.metadata["comment"] == f"DepthFlow {result.spec.canonical()}"
+    assert video.metadata["comment"] == f"DepthFlow {result.spec.shareable().canonical()}"
 
 
 def test_without_an_output_it_lies_beside_the_photo_and_the_suffix_is_the_formats(photo: Path, depth_map: Path) -> None:

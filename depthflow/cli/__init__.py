@@ -9,6 +9,7 @@ import typer
 
 from depthflow.cli import config, doctor, make, presets, render
 from depthflow.cli.depth import depth
+from depthflow.cli.inspect import inspect
 from depthflow.errors import Cancelled, DepthFlowError
 
 EXIT_CODES = """
@@ -47,6 +48,7 @@ def _options(
 app.command(epilog=EXIT_CODES)(render.render)
 app.command(epilog=EXIT_CODES)(depth)
 app.command()(make.make)
+app.command()(inspect)
 app.command()(doctor.doctor)
 app.add_typer(presets.presets, name="presets")
 app.add_typer(presets.motions, name="motions")

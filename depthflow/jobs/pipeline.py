@@ -329,7 +329,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                 preset=output.encoder_preset,
                 pixel_format="yuv420p" if packed else "rgb24",
                 audio=Path(spec.audio) if spec.audio else None,
-                metadata={"comment": f"DepthFlow {spec.canonical()}"},
+                metadata={"comment": f"DepthFlow {spec.shareable().canonical()}"},
                 overwrite=output.overwrite,
                 frames=len(cameras),
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import tomli_w
 from pydantic import (
@@ -300,6 +301,33 @@ class JobSpec(Part):
     def digest(self) -> str:
         """SHA-256 of the canonical form, 64 hex digits."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def shareable(self) -> JobSpec:
+        """The job without the folders of this computer: what is written into a video that others will see.
+
+        Files keep their names, an address loses its query, and outputs lose their places.
+        """
+        audio = None if self.audio is None else PurePath(self.audio).name
+        depth = self.depth.model_copy(
+            update={
+                "model": PurePath(self.depth.model).name,
+                "file": None if self.depth.file is None else PurePath(self.depth.file).name,
+            }
+        )
+        motion = self.motion.model_copy(update={"name": PurePath(self.motion.name).name})
+        preset = None if self.preset is None else PurePath(self.preset).name
+        outputs = tuple(output.model_copy(update={"path": None}) for output in self.outputs)
+        photo = PurePath(urlsplit(self.photo).path if "://" in self.photo else self.photo).name or "photo"
+        return self.model_copy(
+            update={
+                "photo": photo,
+                "audio": audio,
+                "depth": depth,
+                "motion": motion,
+                "preset": preset,
+                "outputs": outputs,
+            }
+        )
 
     def with_(self, **parts: Any) -> JobSpec:
         """A copy with some top-level parts replaced, validated again."""
