@@ -28,6 +28,7 @@ from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
+from depthflow.render.yuv import pack_420
 
 Cost = tuple[float, float]
 
@@ -104,7 +105,7 @@ def main() -> None:
             add("refine depth", 0, lambda rough=rough, grid=grid: refine(rough, photo.pixels, grid))
             depth = refine(rough, photo.pixels, grid)
             cameras = pipeline.cameras_of(spec(out), spec(out).outputs[0])
-            renderer = FrameRenderer(photo.pixels, depth, size=size)
+            renderer = FrameRenderer(photo.pixels, depth, size=size, colour="bt709")
 
             def prepare(renderer: FrameRenderer = renderer, cameras: list = cameras) -> None:
                 renderer.prepare(renderer.framed(cameras))
@@ -112,10 +113,10 @@ def main() -> None:
             add("mesh and texture", 0, prepare)
 
             def draw(renderer: FrameRenderer = renderer, cameras: list = cameras) -> None:
-                for _ in renderer.raw_frames(renderer.framed(cameras)):
-                    pass
+                for frame in renderer.raw_frames(renderer.framed(cameras)):
+                    pack_420(frame)
 
-            add("render and read back", len(cameras), draw)
+            add("render, read back, pack as YUV", len(cameras), draw)
             renderer.close()
             add("encode alone (same frames, from raw)", len(cameras), lambda: _encode_alone(folder, size, options))
             add("end to end, depth cached", len(cameras), lambda: pipeline.make(spec(out)))
