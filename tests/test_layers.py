@@ -112,6 +112,19 @@ def test_a_step_over_the_whole_picture_is_no_trouble():
 
 
 @pytest.mark.gl
+def test_a_small_frame_of_a_fine_depth_map_has_no_dark_specks():
+    """White before white: whatever is cut, nothing dark can come to light."""
+    rng = np.random.default_rng(8)
+    photo = np.full((768, 1024, 3), 250, np.uint8)
+    for blur in (0.8, 3.0):
+        depth = cv2.GaussianBlur(rng.random((768, 1024)).astype(np.float32), (0, 0), blur)
+        depth = (depth - depth.min()) / (depth.max() - depth.min())
+        with FrameRenderer(photo, depth, size=(400, 300)) as renderer:
+            for x in (-0.2, 0.2):
+                assert renderer.render(Camera(x=x, relief=0.9)).min() >= 246
+
+
+@pytest.mark.gl
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_moved_camera_sees_wall_beside_the_square_and_no_smear(side):
     photo, depth = scene()

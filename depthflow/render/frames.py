@@ -157,12 +157,16 @@ class FrameRenderer:
         error = float(np.clip(TOLERANCE * pixel, _FINEST, _COARSEST))
         build = partial(build_mesh, extent=self.extent, error=error, margin=self._margin, edge=self._edge)
         calm = partial(_calm, ripple=min(CALM * pixel, _COARSEST))
-        height, width = self._depth.shape
+        depth = self._depth
+        if depth.shape[1] > photo.shape[1]:
+            # A small frame: depth finer than the picture would cut between its pixels.
+            depth = np.asarray(cv2.resize(depth, photo.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+        height, width = depth.shape
         layers = None
         if self._layers > 1 and min(height, width) >= _SMALLEST_CUT:
-            layers = cut(photo, self._depth, self._reach * width / (2 * self.extent[0]))
+            layers = cut(photo, depth, self._reach * width / (2 * self.extent[0]))
         if layers is None:
-            return [(build(calm(self._depth)), self._coloured(_rgba(photo)))]
+            return [(build(calm(depth)), self._coloured(_rgba(photo)))]
         # A pixel of the depth map is soft if the picture is not opaque anywhere near it.
         alpha = cv2.resize(layers.front[..., 3].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)

@@ -178,6 +178,8 @@ def _fill(photo: U8, hidden: Mask, ignored: Mask, far_of: NDArray[np.int32]) -> 
     size = (width, height)
     hole = cv2.resize(hidden.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
     lent = (~cv2.dilate((hidden | ignored).astype(np.uint8), _disc(2)).astype(bool)).astype(np.float32)
+    if not lent.any():
+        lent = np.ones_like(lent)  # near things wherever one looks: better their colour than none
     small = cv2.resize(photo, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
     shapes = _at(cv2.resize(_push_pull(small, lent), size, interpolation=cv2.INTER_LINEAR), hole)
     # Mirror at the nearest far pixel; a step further, so that its own soft edge is not taken.
