@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow import paths
 from depthflow.errors import GLError
 from depthflow.render.context import GLContext, context
 from depthflow.render.layers import cut
 from depthflow.render.mesh import Mesh, build_mesh
+from depthflow.render.stage import Rect, Stage, Target
 from depthflow.render.yuv import BLACK, Colour, to_yuv
 from depthflow.scene import framing
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
@@ -50,6 +50,19 @@ def _rgba(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame to draw.
+
+    Attributes:
+        cameras: one per view, in the order of the viewports.
+        values: what is animated besides the cameras in this frame, by parameter.
+    """
+
+    cameras: tuple[Camera, ...]
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
 class FrameRenderer:
     """Draws one photo through cameras into frames of one size.
 
@@ -58,12 +71,14 @@ class FrameRenderer:
     Args:
         photo: (H, W, 3) uint8 sRGB, row 0 on top.
         depth: (h, w) float32 in [0, 1], 1 = nearest; any size of the same aspect ratio.
-        size: (width, height) of the frames in pixels.
+        size: (width, height) of one view in pixels; decides what the view shows and how fine it is drawn.
         fit: what to do when the aspect ratios differ; "fit" here is the same as "pad".
         edge: how the photo goes on beyond its border; "zoom" continues it mirrored.
         layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
         colour: of `raw_frames`: RGB, or YUV in limited range with that matrix.
+        canvas: (width, height) of the frames where they hold more than one view, or squeeze it; else `size`.
+        viewports: where each view lies on the canvas; else one view fills it.
         gl_backend: where the OpenGL context comes from.
 
     Raises:
@@ -81,44 +96,46 @@ class FrameRenderer:
         layers: int = 2,
         supersample: float = 1.0,
         colour: Colour = "rgb",
+        canvas: tuple[int, int] | None = None,
+        viewports: Sequence[Rect] | None = None,
         gl_backend: str = "auto",
     ) -> None:
         self._gl: GLContext = context(gl_backend)
         self._photo, self._depth = photo, np.ascontiguousarray(depth, np.float32)
-        self.size = size
+        self.size = canvas or size
         self._hide_edges = edge == "zoom"
         self._edge: Literal["mirror", "clamp"] = "clamp" if edge == "clamp" else "mirror"
         self.extent = photo_extent((photo.shape[1], photo.shape[0]))
-        self._canvas_size = round(size[0] * supersample), round(size[1] * supersample)
+        self._canvas_size = round(self.size[0] * supersample), round(self.size[1] * supersample)
         if max(self._canvas_size) > self._gl.info.max_side:
             raise GLError(
                 f"a frame of {self._canvas_size[0]}x{self._canvas_size[1]} is larger than {self._gl.info.renderer} "
                 f"can draw ({self._gl.info.max_side})",
                 "ask for a smaller size or less supersampling",
             )
-        inner = self._inner_size(fit)
-        self._inner = inner
+        inner = self._inner_size((round(size[0] * supersample), round(size[1] * supersample)), fit)
         self.frame = frame_extent((photo.shape[1], photo.shape[0]), inner, fit)
+        self.pixel = 2 * self.frame[0] / inner[0]
+        """Side of a view's pixel in halves of the photo's longer side."""
+        shown = inner[0] / (size[0] * supersample), inner[1] / (size[1] * supersample)
+        views = viewports or [(0, 0, *self.size)]
+        self._viewports = [_inside(_scaled(view, supersample), shown) for view in views]
         self._layers = layers
         self._colour: Colour = colour
         self._reach = 0.0
         self._scale = 0.0
         self._margin = 0.0
-        self._objects: _Objects | None = None
+        self._stage: Stage | None = None
+        self._target: Target | None = None
         self._gl.run(self._open)
 
-    def _inner_size(self, fit: Fit) -> tuple[int, int]:
-        """The part of the frame that shows the photo: all of it, but with bars when padded."""
-        width, height = self._canvas_size
+    def _inner_size(self, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+        """The part of a view that shows the photo: all of it, but with bars when padded."""
+        width, height = size
         if fit not in ("pad", "fit"):
             return width, height
         aspect = self.extent[0] / self.extent[1]
         return (round(height * aspect), height) if width / height > aspect else (width, round(width / aspect))
-
-    @property
-    def pixel(self) -> float:
-        """Side of a frame's pixel in halves of the photo's longer side."""
-        return 2 * self.frame[0] / self._inner[0]
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -148,7 +165,7 @@ class FrameRenderer:
         # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
         scrolls = any(c.scroll_x or c.scroll_y for c in cameras)
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
-        self._gl.run(lambda: self._alive().set_sheets(sheets, "clamp" if clamped else "mirror"))
+        self._gl.run(lambda: self._alive()[0].set_sheets(sheets, "clamp" if clamped else "mirror"))
 
     def _sheets(self) -> list[tuple[Mesh, NDArray[np.uint8]]]:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
@@ -181,22 +198,22 @@ class FrameRenderer:
     def render(self, camera: Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
         self.prepare([camera])
-        return self._rgb(self._gl.run(self._draw, camera, self._buffer()))
+        return self._rgb(self._gl.run(self._draw, Shot((camera,)), self._buffer()))
 
-    def frames(self, cameras: Iterable[Camera]) -> Iterator[NDArray[np.uint8]]:
+    def frames(self, shots: Iterable[Shot | Camera]) -> Iterator[NDArray[np.uint8]]:
         """Frames of a clip, (H, W, 3) uint8 sRGB each; the next one is drawn while you use this one."""
-        for frame in self.raw_frames(cameras, keep=True):
+        for frame in self.raw_frames(shots, keep=True):
             yield self._rgb(frame)
 
-    def raw_frames(self, cameras: Iterable[Camera], *, keep: bool = False) -> Iterator[NDArray[np.uint8]]:
+    def raw_frames(self, shots: Iterable[Shot | Camera], *, keep: bool = False) -> Iterator[NDArray[np.uint8]]:
         """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA or YUVA, row 0 on top.
 
         Without `keep` a frame's memory is used again two frames later.
         """
-        clip = list(cameras)
+        clip = [shot if isinstance(shot, Shot) else Shot((shot,)) for shot in shots]
         if not clip:
             return
-        self.prepare(clip)
+        self.prepare([camera for shot in clip for camera in shot.cameras])
         buffers = [self._buffer(), self._buffer()]
         pending: Future[NDArray[np.uint8]] | None = None
         try:
@@ -214,9 +231,8 @@ class FrameRenderer:
 
     def close(self) -> None:
         """Free what is on the GPU; the renderer draws nothing afterwards."""
-        if self._objects is not None:
-            self._gl.run(self._objects.free)
-            self._objects = None
+        if self._stage is not None:
+            self._gl.run(self._free)
 
     def __enter__(self) -> FrameRenderer:
         return self
@@ -233,7 +249,14 @@ class FrameRenderer:
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def _open(self) -> None:
-        self._objects = _Objects(self._canvas_size, BLACK[self._colour])
+        self._stage, self._target = Stage(), Target(self._canvas_size)
+
+    def _free(self) -> None:
+        stage, target = self._alive()
+        self._stage = self._target = None
+        stage.free()
+        target.free()
+        self._gl.flush()
 
     def _resample(self, scale: float) -> NDArray[np.uint8]:
         """The photo, no larger than frames of this scale can show: small texels would shimmer."""
@@ -258,17 +281,25 @@ class FrameRenderer:
             for down in axes[1]
         ]
 
-    def _alive(self) -> _Objects:
-        if self._objects is None:
+    def _alive(self) -> tuple[Stage, Target]:
+        if self._stage is None or self._target is None:
             raise GLError("this renderer is closed")
-        return self._objects
+        return self._stage, self._target
 
-    def _draw(self, camera: Camera, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        objects = self._alive()
-        width, height = self._canvas_size
-        inner_width, inner_height = self._inner
-        viewport = (width - inner_width) // 2, (height - inner_height) // 2, inner_width, inner_height
-        uniforms = {
+    def _draw(self, shot: Shot, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        stage, target = self._alive()
+        with target:
+            target.clear((*BLACK[self._colour], 1.0))
+            for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
+                stage.draw(self._uniforms(camera), self._copies(camera), viewport)
+        self._gl.flush()
+        target.read(out)
+        if self._canvas_size != self.size:
+            return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+        return out
+
+    def _uniforms(self, camera: Camera) -> dict[str, object]:
+        return {
             "camera": matrix(camera).T.astype(np.float32),
             "frame_extent": self.frame,
             "photo_extent": self.extent,
@@ -276,100 +307,15 @@ class FrameRenderer:
             "relief": camera.relief,
             "unprojection": unprojection_scale(camera),
         }
-        objects.draw(uniforms, self._copies(camera), viewport)
-        self._gl.flush()
-        objects.read(out)
-        if self._canvas_size != self.size:
-            return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
-        return out
 
 
-_SOFT = 0.5 / 255, 254.5 / 255
-"""Opacities of the fringe; what is above is the core, what is below is nothing."""
+def _inside(view: Rect, shown: tuple[float, float]) -> Rect:
+    """The middle of a viewport, `shown` (across, down) of it."""
+    x, y, width, height = view
+    inner = round(width * shown[0]), round(height * shown[1])
+    return x + (width - inner[0]) // 2, y + (height - inner[1]) // 2, *inner
 
 
-class _Objects:
-    """What lives on the GPU; made, used and freed on the render thread."""
-
-    def __init__(self, size: tuple[int, int], black: tuple[float, float, float]) -> None:
-        from vispy import gloo
-
-        self._black = (*black, 1.0)
-
-        self._gloo = gloo
-        vertex = paths.data("shaders", "mesh.vert").read_text()
-        self._plain = gloo.Program(vertex, paths.data("shaders", "mesh.frag").read_text())
-        self._cut = gloo.Program(vertex, paths.data("shaders", "cut.frag").read_text())
-        shape = size[1], size[0]
-        self._colour = gloo.Texture2D(shape=(*shape, 4), format="rgba", internalformat="rgba8")
-        self._depth = gloo.RenderBuffer(shape, format="depth")
-        self._target = gloo.FrameBuffer(color=self._colour, depth=self._depth)
-        self._sheets: list[_Sheet] = []
-
-    def set_sheets(self, sheets: list[tuple[Mesh, NDArray[np.uint8]]], edge: Literal["mirror", "clamp"]) -> None:
-        """The layers, back first: mesh and (H, W, 4) uint8 RGBA, premultiplied."""
-        for sheet in self._sheets:
-            sheet.free()
-        wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
-        self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
-
-    def draw(self, uniforms: dict[str, Any], copies: list[dict[str, Any]], viewport: tuple[int, int, int, int]) -> None:
-        for program in (self._plain, self._cut):
-            for name, value in uniforms.items():
-                program[name] = value
-        state = self._gloo.set_state
-        with self._target:
-            self._gloo.set_viewport(0, 0, *reversed(self._colour.shape[:2]))
-            state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
-            self._gloo.clear(color=self._black, depth=True)
-            self._gloo.set_viewport(*viewport)
-            for sheet, copy in itertools.product(self._sheets, copies):
-                for program in (self._plain, self._cut):
-                    for name, value in copy.items():
-                        program[name] = value
-                sheet.draw(self._plain, sheet.opaque)
-                if sheet.soft is None:
-                    continue
-                self._cut["opacity"] = _SOFT[1], 2.0
-                sheet.draw(self._cut, sheet.soft)
-                # The fringe is tested against depth but leaves none, so that nothing is cut out behind it.
-                state(blend=True, blend_func=("one", "one_minus_src_alpha"), depth_mask=False)
-                self._cut["opacity"] = _SOFT
-                sheet.draw(self._cut, sheet.soft)
-                state(blend=False, depth_mask=True)
-
-    def read(self, out: NDArray[np.uint8]) -> None:
-        from depthflow.render import gl_raw
-
-        with self._target:
-            # Activation is queued by gloo like everything else.
-            self._gloo.flush()
-            gl_raw.read_pixels(out)
-
-    def free(self) -> None:
-        for sheet in self._sheets:
-            sheet.free()
-        for thing in (self._plain, self._cut, self._target, self._colour, self._depth):
-            thing.delete()
-        self._gloo.flush()
-
-
-class _Sheet:
-    """One layer: vertices, the triangles that are opaque and those that are not, and its picture."""
-
-    def __init__(self, gloo: Any, mesh: Mesh, pixels: NDArray[np.uint8], wrapping: str) -> None:
-        self._vertices = gloo.VertexBuffer(mesh.positions)
-        parts = mesh.triangles[: mesh.opaque], mesh.triangles[mesh.opaque :]
-        self.opaque, self.soft = (gloo.IndexBuffer(part.ravel()) if len(part) else None for part in parts)
-        self._photo = gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat="rgba8")
-
-    def draw(self, program: Any, triangles: Any) -> None:
-        if triangles is not None:
-            program["position"] = self._vertices
-            program["photo"] = self._photo
-            program.draw("triangles", triangles)
-
-    def free(self) -> None:
-        for thing in (self._vertices, self.opaque, self.soft, self._photo):
-            if thing is not None:
-                thing.delete()
+def _scaled(view: Rect, by: float) -> Rect:
+    x, y, width, height = (round(v * by) for v in view)
+    return x, y, width, height

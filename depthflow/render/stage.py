@@ -1,0 +1,143 @@
+"""What lives on the GPU: a framebuffer to draw into, and the layers that are drawn. Used on the render thread only."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow import paths
+from depthflow.render.mesh import Mesh
+
+Rect = tuple[int, int, int, int]
+"""x, y, width and height in pixels; (0, 0) is a frame's upper left corner."""
+
+_SOFT = 0.5 / 255, 254.5 / 255
+"""Opacities of the fringe; what is above is the core, what is below is nothing."""
+
+
+class Target:
+    """A framebuffer with one colour texture and a depth attachment.
+
+    Args:
+        size: (width, height) in pixels.
+        depth_texture: the depth can be sampled afterwards; else it lives in a renderbuffer.
+    """
+
+    def __init__(self, size: tuple[int, int], *, depth_texture: bool = False) -> None:
+        from vispy import gloo
+
+        self.size = size
+        shape = size[1], size[0]
+        self.colour = gloo.Texture2D(shape=(*shape, 4), format="rgba", internalformat="rgba8", interpolation="linear")
+        self.depth: Any = (
+            gloo.Texture2D(shape=shape, format="depth_component", internalformat="depth_component24")
+            if depth_texture
+            else gloo.RenderBuffer(shape, format="depth")
+        )
+        self._gloo = gloo
+        self._framebuffer = gloo.FrameBuffer(color=self.colour, depth=self.depth)
+
+    def __enter__(self) -> Target:
+        self._framebuffer.activate()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._framebuffer.deactivate()
+
+    def clear(self, colour: tuple[float, float, float, float]) -> None:
+        """Fill all of it; activated only."""
+        self._gloo.set_viewport(0, 0, *self.size)
+        self._gloo.set_state(depth_mask=True)
+        self._gloo.clear(color=colour, depth=True)
+
+    def read(self, out: NDArray[np.uint8]) -> None:
+        """Copy into `out`, (height, width, 4) uint8, row 0 first."""
+        from depthflow.render import gl_raw
+
+        with self:
+            # Activation is queued by gloo like everything else.
+            self._gloo.flush()
+            gl_raw.read_pixels(out)
+
+    def free(self) -> None:
+        for thing in (self._framebuffer, self.colour, self.depth):
+            thing.delete()
+
+
+class Stage:
+    """The layers of one photo, and the programs that draw them."""
+
+    def __init__(self) -> None:
+        from vispy import gloo
+
+        self._gloo = gloo
+        vertex = paths.data("shaders", "mesh.vert").read_text()
+        self._plain = gloo.Program(vertex, paths.data("shaders", "mesh.frag").read_text())
+        self._cut = gloo.Program(vertex, paths.data("shaders", "cut.frag").read_text())
+        self._sheets: list[_Sheet] = []
+
+    def set_sheets(self, sheets: list[tuple[Mesh, NDArray[np.uint8]]], edge: Literal["mirror", "clamp"]) -> None:
+        """The layers, back first: mesh and (H, W, 4) uint8 RGBA, premultiplied."""
+        for sheet in self._sheets:
+            sheet.free()
+        wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
+        self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
+
+    def draw(self, uniforms: dict[str, Any], copies: Sequence[dict[str, Any]], viewport: Rect) -> None:
+        """Draw all layers into the active target.
+
+        Args:
+            uniforms: of shaders/mesh.vert, but for those of the copies.
+            copies: uniforms of each copy of the photo that the camera sees.
+        """
+        for program in (self._plain, self._cut):
+            for name, value in uniforms.items():
+                program[name] = value
+        state = self._gloo.set_state
+        state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
+        self._gloo.set_viewport(*viewport)
+        for sheet, copy in itertools.product(self._sheets, copies):
+            for program in (self._plain, self._cut):
+                for name, value in copy.items():
+                    program[name] = value
+            sheet.draw(self._plain, sheet.opaque)
+            if sheet.soft is None:
+                continue
+            self._cut["opacity"] = _SOFT[1], 2.0
+            sheet.draw(self._cut, sheet.soft)
+            # The fringe is tested against depth but leaves none, so that nothing is cut out behind it.
+            state(blend=True, blend_func=("one", "one_minus_src_alpha"), depth_mask=False)
+            self._cut["opacity"] = _SOFT
+            sheet.draw(self._cut, sheet.soft)
+            state(blend=False, depth_mask=True)
+
+    def free(self) -> None:
+        for sheet in self._sheets:
+            sheet.free()
+        for program in (self._plain, self._cut):
+            program.delete()
+
+
+class _Sheet:
+    """One layer: vertices, the triangles that are opaque and those that are not, and its picture."""
+
+    def __init__(self, gloo: Any, mesh: Mesh, pixels: NDArray[np.uint8], wrapping: str) -> None:
+        self._vertices = gloo.VertexBuffer(mesh.positions)
+        parts = mesh.triangles[: mesh.opaque], mesh.triangles[mesh.opaque :]
+        self.opaque, self.soft = (gloo.IndexBuffer(part.ravel()) if len(part) else None for part in parts)
+        self._photo = gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat="rgba8")
+
+    def draw(self, program: Any, triangles: Any) -> None:
+        if triangles is not None:
+            program["position"] = self._vertices
+            program["photo"] = self._photo
+            program.draw("triangles", triangles)
+
+    def free(self) -> None:
+        for thing in (self._vertices, self.opaque, self.soft, self._photo):
+            if thing is not None:
+                thing.delete()
