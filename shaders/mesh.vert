@@ -14,6 +14,7 @@ uniform float relief;         // q = 1 + relief * depth
 uniform vec2 unprojection;    // s = c0 + c1 q
 
 out vec2 place;               // texture coordinates, row 0 of the photo at v = 0
+out float nearness;           // depth, 0 far, 1 near
 
 void main() {
     float q = 1.0 + relief * position.z;
@@ -23,5 +24,6 @@ void main() {
     // Row 0 of a frame is its top, row 0 of a framebuffer its bottom: drawn upside down, it reads the right way.
     // Divided by s, w is the same for all vertices at rest, so that the photo is laid out evenly between them.
     gl_Position = vec4(clip.xy / frame_extent * vec2(1.0, -1.0), clip.zw) / s;
+    nearness = position.z;
     place = vec2(0.5, 0.5) + vec2(0.5, -0.5) * position.xy / photo_extent;
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Literal
 
 import cv2
@@ -13,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import GLError
+from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
 from depthflow.render.layers import cut
 from depthflow.render.mesh import Mesh, build_mesh
-from depthflow.render.stage import Rect, Stage, Target
-from depthflow.render.yuv import BLACK, Colour, to_yuv
+from depthflow.render.stage import Stage, Target
+from depthflow.render.yuv import BLACK, WHITE, Colour, to_yuv
 from depthflow.scene import framing
+from depthflow.scene.anaglyph import Mix
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
 from depthflow.scene.scroll import Copy, copies
+from depthflow.scene.views import Fan, Layout, Rect, layout
 
 Edge = Literal["zoom", "mirror", "clamp"]
 
@@ -37,6 +41,7 @@ _LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
 _COARSEST = 0.05
 _FINEST = 1e-4
 _SMALLEST_CUT = 16
+_ROUNDS, _CLOSE_ENOUGH = 6, 1.0002
 
 
 def _calm(depth: NDArray[np.float32], ripple: float) -> NDArray[np.float32]:
@@ -77,8 +82,8 @@ class FrameRenderer:
         layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
         colour: of `raw_frames`: RGB, or YUV in limited range with that matrix.
-        canvas: (width, height) of the frames where they hold more than one view, or squeeze it; else `size`.
-        viewports: where each view lies on the canvas; else one view fills it.
+        views: where several views lie, each showing `size`; else one view fills the frame.
+        anaglyph: how the two views become one.
         gl_backend: where the OpenGL context comes from.
 
     Raises:
@@ -96,17 +101,19 @@ class FrameRenderer:
         layers: int = 2,
         supersample: float = 1.0,
         colour: Colour = "rgb",
-        canvas: tuple[int, int] | None = None,
-        viewports: Sequence[Rect] | None = None,
+        views: Layout | None = None,
+        anaglyph: Mix | None = None,
         gl_backend: str = "auto",
     ) -> None:
         self._gl: GLContext = context(gl_backend)
         self._photo, self._depth = photo, np.ascontiguousarray(depth, np.float32)
-        self.size = canvas or size
+        places = views or layout("mono", size)
+        self.size = places.frame
         self._hide_edges = edge == "zoom"
         self._edge: Literal["mirror", "clamp"] = "clamp" if edge == "clamp" else "mirror"
         self.extent = photo_extent((photo.shape[1], photo.shape[0]))
-        self._canvas_size = round(self.size[0] * supersample), round(self.size[1] * supersample)
+        self._canvas_size = round(places.canvas[0] * supersample), round(places.canvas[1] * supersample)
+        self._frame_size = round(self.size[0] * supersample), round(self.size[1] * supersample)
         if max(self._canvas_size) > self._gl.info.max_side:
             raise GLError(
                 f"a frame of {self._canvas_size[0]}x{self._canvas_size[1]} is larger than {self._gl.info.renderer} "
@@ -118,15 +125,22 @@ class FrameRenderer:
         self.pixel = 2 * self.frame[0] / inner[0]
         """Side of a view's pixel in halves of the photo's longer side."""
         shown = inner[0] / (size[0] * supersample), inner[1] / (size[1] * supersample)
-        views = viewports or [(0, 0, *self.size)]
-        self._viewports = [_inside(_scaled(view, supersample), shown) for view in views]
+        self._viewports = [_inside(_scaled(view, supersample), shown) for view in places.viewports]
+        self._depth_view = None if places.depth is None else _inside(_scaled(places.depth, supersample), shown)
+        _, _, *tile = places.viewports[0]
+        self._squeeze = tile[0] / size[0], tile[1] / size[1]
+        self._outer = (0, -1) if len(places.viewports) > 1 else (0,)
         self._layers = layers
+        self._anaglyph = anaglyph
         self._colour: Colour = colour
+        # An anaglyph is mixed from RGB.
+        self._drawn: Colour = colour if anaglyph is None else "rgb"
         self._reach = 0.0
         self._scale = 0.0
         self._margin = 0.0
         self._stage: Stage | None = None
         self._target: Target | None = None
+        self._mixer: tuple[Target, AnaglyphPass] | None = None
         self._gl.run(self._open)
 
     def _inner_size(self, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
@@ -139,12 +153,27 @@ class FrameRenderer:
 
     # -- drawing ------------------------------------------------------------------------------------------
 
-    def framed(self, cameras: Sequence[Camera]) -> list[Camera]:
-        """The cameras of a clip, zoomed in alike as far as hides the photo's border (with edge="zoom")."""
+    def framed(self, cameras: Sequence[Camera], fan: Fan = Fan()) -> list[Camera]:  # noqa: B008 - frozen
+        """The cameras of a clip, zoomed in alike as far as hides the photo's border (with edge="zoom").
+
+        Args:
+            fan: of the views that each of them is to have; it is hidden in all of them.
+        """
         if not self._hide_edges:
             return list(cameras)
-        zoom = framing.hide_edges(framing.sample(cameras), self._depth, self.extent, self.frame)
+        zoom, few = 1.0, framing.sample(cameras)
+        # The eyes of a magnified picture stand closer together, so the zoom that they need depends on itself.
+        for _ in range(_ROUNDS):
+            outer = fan.outer([framing.zoomed(camera, zoom) for camera in few], 2 * self.frame[0])
+            more = framing.hide_edges(outer, self._depth, self.extent, self.frame)
+            zoom *= more
+            if fan.count == 1 or more < _CLOSE_ENOUGH:
+                break
         return [framing.zoomed(camera, zoom) for camera in cameras]
+
+    def shots(self, cameras: Iterable[Camera], fan: Fan) -> list[Shot]:
+        """Every camera as a shot of all its views."""
+        return [Shot(fan.cameras(camera, 2 * self.frame[0])) for camera in cameras]
 
     def prepare(self, cameras: Sequence[Camera]) -> None:
         """Make mesh and texture fine enough for these cameras; what is fine enough already stays.
@@ -183,17 +212,24 @@ class FrameRenderer:
         if self._layers > 1 and min(height, width) >= _SMALLEST_CUT:
             layers = cut(photo, depth, self._reach * width / (2 * self.extent[0]))
         if layers is None:
-            return [(build(calm(depth)), self._coloured(_rgba(photo)))]
+            return [(build(calm(depth)), self._picture(_rgba(photo)))]
         # A pixel of the depth map is soft if the picture is not opaque anywhere near it.
         alpha = cv2.resize(layers.front[..., 3].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        near = 1 + 2 * ceil(1 / min(self._squeeze))
+        soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((near, near), np.uint8)).astype(bool)
         return [
-            (build(calm(layers.back_depth), cared=layers.uncovered), self._coloured(_rgba(layers.back))),
-            (build(calm(layers.front_depth), cared=layers.cared, soft=soft), self._coloured(layers.front)),
+            (build(calm(layers.back_depth), cared=layers.uncovered), self._picture(_rgba(layers.back))),
+            (build(calm(layers.front_depth), cared=layers.cared, soft=soft), self._picture(layers.front)),
         ]
 
-    def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return pixels if self._colour == "rgb" else to_yuv(pixels, self._colour)
+    def _picture(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A layer's texture: no finer than a squeezed view can show, in the colours that are drawn."""
+        height, width = pixels.shape[:2]
+        shown = [min(1.0, self._scale * squeeze) / min(1.0, self._scale) for squeeze in self._squeeze]
+        if min(shown) < 1.0:
+            size = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
+            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return pixels if self._drawn == "rgb" else to_yuv(pixels, self._drawn)
 
     def render(self, camera: Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
@@ -213,7 +249,8 @@ class FrameRenderer:
         clip = [shot if isinstance(shot, Shot) else Shot((shot,)) for shot in shots]
         if not clip:
             return
-        self.prepare([camera for shot in clip for camera in shot.cameras])
+        # What the outermost views need is enough for those between.
+        self.prepare([shot.cameras[side] for side in self._outer for shot in clip])
         buffers = [self._buffer(), self._buffer()]
         pending: Future[NDArray[np.uint8]] | None = None
         try:
@@ -243,19 +280,24 @@ class FrameRenderer:
     # -- on the render thread -----------------------------------------------------------------------------
 
     def _buffer(self) -> NDArray[np.uint8]:
-        return np.empty((self._canvas_size[1], self._canvas_size[0], 4), np.uint8)
+        return np.empty((self._frame_size[1], self._frame_size[0], 4), np.uint8)
 
     def _rgb(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def _open(self) -> None:
         self._stage, self._target = Stage(), Target(self._canvas_size)
+        if self._anaglyph is not None:
+            self._mixer = Target(self._frame_size), AnaglyphPass(self._anaglyph, self._colour)
 
     def _free(self) -> None:
         stage, target = self._alive()
         self._stage = self._target = None
         stage.free()
         target.free()
+        for thing in self._mixer or ():
+            thing.free()
+        self._mixer = None
         self._gl.flush()
 
     def _resample(self, scale: float) -> NDArray[np.uint8]:
@@ -289,12 +331,20 @@ class FrameRenderer:
     def _draw(self, shot: Shot, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
         stage, target = self._alive()
         with target:
-            target.clear((*BLACK[self._colour], 1.0))
+            target.clear((*BLACK[self._drawn], 1.0))
             for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
                 stage.draw(self._uniforms(camera), self._copies(camera), viewport)
+            if self._depth_view is not None:
+                camera = shot.cameras[0]
+                ends = BLACK[self._drawn], WHITE[self._drawn]
+                stage.draw_depth(self._uniforms(camera), self._copies(camera), self._depth_view, ends)
+        if self._mixer is not None:
+            views, (target, mixer) = target, self._mixer
+            with target:
+                mixer.draw(views.colour, self._frame_size)
         self._gl.flush()
         target.read(out)
-        if self._canvas_size != self.size:
+        if self._frame_size != self.size:
             return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
         return out
 
@@ -317,5 +367,6 @@ def _inside(view: Rect, shown: tuple[float, float]) -> Rect:
 
 
 def _scaled(view: Rect, by: float) -> Rect:
-    x, y, width, height = (round(v * by) for v in view)
-    return x, y, width, height
+    x, y, width, height = view
+    left, top, right, bottom = (round(v * by) for v in (x, y, x + width, y + height))
+    return left, top, right - left, bottom - top

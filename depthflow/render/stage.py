@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from depthflow import paths
 from depthflow.render.mesh import Mesh
-
-Rect = tuple[int, int, int, int]
-"""x, y, width and height in pixels; (0, 0) is a frame's upper left corner."""
+from depthflow.scene.views import Rect
 
 _SOFT = 0.5 / 255, 254.5 / 255
 """Opacities of the fringe; what is above is the core, what is below is nothing."""
@@ -78,6 +76,7 @@ class Stage:
         vertex = paths.data("shaders", "mesh.vert").read_text()
         self._plain = gloo.Program(vertex, paths.data("shaders", "mesh.frag").read_text())
         self._cut = gloo.Program(vertex, paths.data("shaders", "cut.frag").read_text())
+        self._depth = gloo.Program(vertex, paths.data("shaders", "depth.frag").read_text())
         self._sheets: list[_Sheet] = []
 
     def set_sheets(self, sheets: list[tuple[Mesh, NDArray[np.uint8]]], edge: Literal["mirror", "clamp"]) -> None:
@@ -115,10 +114,29 @@ class Stage:
             sheet.draw(self._cut, sheet.soft)
             state(blend=False, depth_mask=True)
 
+    def draw_depth(
+        self,
+        uniforms: dict[str, Any],
+        copies: Sequence[dict[str, Any]],
+        viewport: Rect,
+        ends: tuple[tuple[float, float, float], tuple[float, float, float]],
+    ) -> None:
+        """Draw the depth of what `draw` shows, linear between two colours: that of 0 (far) and that of 1 (near)."""
+        ranges = dict(zip(("far", "near"), ends, strict=True))
+        for name, value in {**uniforms, **ranges}.items():
+            self._depth[name] = value
+        self._gloo.set_state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
+        self._gloo.set_viewport(*viewport)
+        for sheet, copy in itertools.product(self._sheets, copies):
+            for name, value in copy.items():
+                self._depth[name] = value
+            for triangles in (sheet.opaque, sheet.soft):
+                sheet.draw(self._depth, triangles)
+
     def free(self) -> None:
         for sheet in self._sheets:
             sheet.free()
-        for program in (self._plain, self._cut):
+        for program in (self._plain, self._cut, self._depth):
             program.delete()
 
 

@@ -23,6 +23,12 @@ BLACK = {
     "smpte170m": (16 / 255, 128 / 255, 128 / 255),
 }
 
+WHITE = {
+    "rgb": (1.0, 1.0, 1.0),
+    "bt709": (235 / 255, 128 / 255, 128 / 255),
+    "smpte170m": (235 / 255, 128 / 255, 128 / 255),
+}
+
 
 def matrix(colour: Literal["bt709", "smpte170m"]) -> NDArray[np.float64]:
     """(4, 4): takes (R, G, B, A), 0..255 and premultiplied, to (Y, U, V, A), premultiplied likewise."""
