@@ -19,12 +19,12 @@ from video_samples import alive, everything, moving, seen, write
 
 from depthflow.errors import FFmpegError, OutputError, UnknownNameError, UsageError
 from depthflow.video import workfile
-from depthflow.video.encode import VideoWriter
+from depthflow.video.encode import VideoWriter, close_together
 from depthflow.video.encoders import choose_encoder
 from depthflow.video.formats import FORMATS
 from depthflow.video.pipe import FramePipe
 
-MP4 = FORMATS["mp4"]
+MP4, PNG = FORMATS["mp4"], FORMATS["png"]
 
 
 def writer(path: Path, **more: Any) -> VideoWriter:
@@ -100,6 +100,46 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     write(Path("-clip.mp4"), moving(64, 48, 3))
     assert everything(tmp_path) == ["-clip.mp4"]
+
+
+# -- several files that belong together -------------------------------------------------------------------
+
+
+def test_two_files_get_their_names_together(tmp_path: Path) -> None:
+    pair = [writer(tmp_path / name) for name in ("left.mp4", "right.mp4")]
+    for target in pair:
+        fill(target)
+    pair[0].finish()
+    assert not (tmp_path / "left.mp4").exists()
+    facts = close_together(pair)
+    assert [fact.path.name for fact in facts] == everything(tmp_path) == ["left.mp4", "right.mp4"]
+    assert [fact.frames for fact in facts] == [5, 5]
+
+
+@pytest.mark.parametrize("trouble", ["missing frames", "a taken name"])
+def test_if_one_of_two_fails_neither_is_there(tmp_path: Path, trouble: str) -> None:
+    pair = [writer(tmp_path / name) for name in ("left.mp4", "right.mp4")]
+    fill(pair[0])
+    fill(pair[1], 5 if trouble == "a taken name" else 0)
+    if trouble == "a taken name":
+        (tmp_path / "right.mp4").write_text("somebody was faster")
+    with pytest.raises(OutputError, match=r"right\.mp4"):
+        close_together(pair)
+    assert everything(tmp_path) == (["right.mp4"] if trouble == "a taken name" else [])
+    with pytest.raises(ValueError, match="closed"):
+        pair[0].close()
+
+
+def test_image_sequences_side_by_side_in_one_folder(tmp_path: Path) -> None:
+    pair = [
+        writer(tmp_path / f"view_%03d_{side}.png", format=PNG, encoder=choose_encoder(PNG, "auto"))
+        for side in ("left", "right")
+    ]
+    for target in pair:
+        fill(target, 2)
+    close_together(pair)
+    names = ["view_001_left.png", "view_001_right.png", "view_002_left.png", "view_002_right.png"]
+    assert everything(tmp_path) == names
 
 
 # -- what is refused --------------------------------------------------------------------------------------

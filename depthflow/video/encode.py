@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,6 +92,7 @@ class VideoWriter:
         self._overwrite = overwrite
         self._verify: Depth = ("decode" if encoder.hardware else "count") if verify == "auto" else verify
         self._target_bytes = target_bytes
+        self._ready: VideoFacts | None = None
         self._facts: VideoFacts | None = None
         self._closed = False
         self._pipe: FramePipe | None = None
@@ -191,20 +192,39 @@ class VideoWriter:
         """
         if self._facts is not None:
             return self._facts
-        if self._closed or self._pipe is None:
-            raise ValueError(f"{self.path}: the writer is closed")
-        try:
-            self._facts = self._finish(self._pipe)
-        except SystemError_ as error:
-            self.abort()
-            raise self._named(error) from error.__cause__
-        except BaseException:
-            self.abort()
-            raise
-        self._pipe.kill()
+        ready = self.finish()
+        with self._aborting():
+            self._facts = self._publish(ready)
         self._closed = True
         self._leftover.detach()
         return self._facts
+
+    def finish(self) -> VideoFacts:
+        """Finish the file and read it back, but give it no name before `close`.
+
+        So several writers can finish before the first of them publishes. Calling it again gives the same facts.
+
+        Raises:
+            As `close`.
+        """
+        if self._closed or self._pipe is None:
+            raise ValueError(f"{self.path}: the writer is closed")
+        if self._ready is None:
+            with self._aborting():
+                self._ready = self._finish(self._pipe)
+            self._pipe.kill()
+        return self._ready
+
+    def check_free(self) -> None:
+        """Say that the name is taken by now.
+
+        Raises:
+            OutputError: it is, and what is there may not be replaced.
+        """
+        if self._images is not None:
+            self._images.check(overwrite=self._overwrite)
+        else:
+            check_free(self.path, overwrite=self._overwrite)
 
     def abort(self) -> None:
         """Stop ffmpeg at once and remove the work file; calling it again, or after `close`, does nothing."""
@@ -261,10 +281,28 @@ class VideoWriter:
             )
             self._master.unlink()
         if self._images is not None:
-            return self._images.publish(self._work, frames, overwrite=self._overwrite)
+            return self._images.verified(self._work, frames)
         facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg)
-        self._work.publish(overwrite=self._overwrite)
         return replace(facts, path=self.path)
+
+    def _publish(self, facts: VideoFacts) -> VideoFacts:
+        if self._images is not None:
+            self._images.publish(self._work, overwrite=self._overwrite)
+        else:
+            self._work.publish(overwrite=self._overwrite)
+        return facts
+
+    @contextlib.contextmanager
+    def _aborting(self) -> Iterator[None]:
+        """Whatever fails inside leaves nothing behind."""
+        try:
+            yield
+        except SystemError_ as error:
+            self.abort()
+            raise self._named(error) from error.__cause__
+        except BaseException:
+            self.abort()
+            raise
 
     def _named(self, error: SystemError_) -> SystemError_:
         """The error with the output's name in front."""
@@ -301,3 +339,24 @@ def _checked_metadata(metadata: Mapping[str, str], format_: FormatInfo, suffix: 
             if key not in TEXT_KEYS:
                 raise UsageError(f"{format_.name} has no place for the text {key!r}", f"it has {', '.join(TEXT_KEYS)}")
     return metadata
+
+
+def close_together(writers: Sequence[VideoWriter]) -> list[VideoFacts]:
+    """Close several writers, so that either all of their files get their names or none does.
+
+    All are finished and read back first, and all names looked at; only a disk that fails between two renames could
+    still part them.
+
+    Raises:
+        As `VideoWriter.close`; then all are aborted.
+    """
+    try:
+        for writer in writers:
+            writer.finish()
+        for writer in writers:
+            writer.check_free()
+        return [writer.close() for writer in writers]
+    except BaseException:
+        for writer in writers:
+            writer.abort()
+        raise

@@ -66,11 +66,11 @@ class ImagePlan:
         else:
             check_images(self.folder, overwrite=overwrite, ours=self.names)
 
-    def publish(self, work: WorkPlace, frames: Frames, *, overwrite: bool) -> VideoFacts:
-        """Count and read the images in the work folder, and give them their names.
+    def verified(self, work: WorkPlace, frames: Frames) -> VideoFacts:
+        """Count and read the images in the work folder.
 
         Raises:
-            FFmpegError: their number is not that of the frames. OutputError: they cannot be moved.
+            FFmpegError: their number or size is not that of the frames.
         """
         facts = probe_images(work.path)
         if facts.frames != frames.count or (facts.width, facts.height) != (frames.width, frames.height):
@@ -79,10 +79,17 @@ class ImagePlan:
                 f"{frames.width}x{frames.height}"
             )
         facts = replace(facts, fps=float(frames.rate), rate=frames.rate, duration=frames.seconds or 0.0)
+        return replace(facts, path=self.single or self.folder)
+
+    def publish(self, work: WorkPlace, *, overwrite: bool) -> None:
+        """Give the images in the work folder their names.
+
+        Raises:
+            OutputError: they cannot be moved.
+        """
         if self.single is None:
             publish_images(work, self.folder, overwrite=overwrite, ours=self.names)
-            return replace(facts, path=self.folder)
+            return
         (image,) = work.path.iterdir()
         publish_file(image, self.single, overwrite=overwrite)
         work.discard()
-        return replace(facts, path=self.single)
