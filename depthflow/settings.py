@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema
 
 from depthflow import paths
 from depthflow.errors import UnknownNameError, UsageError
+from depthflow.jobs.described import descriptions
 from depthflow.jobs.problems import first_problem
 from depthflow.jobs.sizes import Fit, check_size
 from depthflow.jobs.spec import (
@@ -46,6 +47,7 @@ class _Like:
     """Marks a field that accepts what `part`'s field `name` accepts, and is described by it."""
 
     def __init__(self, part: type[Part], name: str) -> None:
+        self._part, self._name = part, name
         self._field = part.model_fields[name]
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -55,7 +57,7 @@ class _Like:
         return handler.generate_schema(kind)
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(core), "description": self._field.description}
+        return {**handler(core), "description": descriptions(self._part)[self._name]}
 
 
 class OutputSettings(Part):

@@ -121,11 +121,14 @@ def make(
     Raises:
         UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`. No output is left half-written.
     """
+    from depthflow.render import context
+
     run = _Run(report, cancel or CancelToken())
     started = time.monotonic()
     spec = resolve(spec)
     plans = [_plan(spec, output) for output in spec.outputs]
     _check_apart(plans)
+    context.warm(spec.render.gl_backend)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
         run.warn(clock, *photo.notes)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from depthflow.errors import UsageError
+from depthflow.jobs.described import add_descriptions
 from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
 from depthflow.scene.component import Component
@@ -53,7 +54,7 @@ Format = Literal[
 class Part(BaseModel):
     """A piece of a JobSpec: frozen, and it refuses keys that it does not know, NaN and infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=add_descriptions)
 
 
 class DepthSpec(Part):

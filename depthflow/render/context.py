@@ -9,6 +9,7 @@ never destroyed (vispy's EGL back end cannot); renderers come and go on it and f
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -252,6 +253,17 @@ def context(backend: str = "auto") -> GLContext:
                 f"start a new process to use {backend}",
             )
         return _context
+
+
+def warm(backend: str = "auto") -> None:
+    """Begin to make the context on a thread of its own; `context` waits for it, and says what went wrong."""
+
+    def make() -> None:
+        with contextlib.suppress(GLError):
+            context(backend)
+
+    if _context is None:
+        threading.Thread(target=make, name="depthflow-gl-warm", daemon=True).start()
 
 
 def main() -> int:
