@@ -28,8 +28,8 @@ from depthflow.scene.views import Fan, Layout, Rect, layout
 
 Edge = Literal["zoom", "mirror", "clamp"]
 
-TOLERANCE = 0.3
-"""Pixels that a mesh may be off on screen. Errors of nested triangles add up; measured, they stay below half."""
+TOLERANCE = 0.48
+"""Pixels that a mesh may be off on screen under the largest motion."""
 
 CALM = 1.5
 """Differences of depth within a few pixels that move less than this on screen, in pixels, are smoothed.

@@ -11,6 +11,7 @@ division, so an error in depth times the motion's reach is an error on screen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 TILE = 64
 """Cells of the coarsest squares, a power of two."""
 
+_STEPS = tuple(TILE >> n for n in range(TILE.bit_length() - 1))
+"""Sizes of the squares that are halved, coarse to fine."""
 _EDGES = {"mirror": cv2.BORDER_REFLECT, "clamp": cv2.BORDER_REPLICATE}
 
 
@@ -29,7 +32,7 @@ class Mesh:
     Attributes:
         positions: (N, 3) float32: x, y in halves of the photo's longer side (y up), depth in [0, 1].
         triangles: (M, 3) uint32 indices of positions.
-        error: no depth between the vertices is farther than about this from the map.
+        error: no depth between the vertices is farther than this from the map.
         opaque: the triangles before this number touch nothing that `soft` marked.
     """
 
@@ -66,10 +69,10 @@ def build_mesh(
     top, bottom = _padding(height, margin / cell[1])
     grid = _extend(depth, top, bottom, left, right, edge)
     if cared is None:
-        triangles = _triangulate(grid, _errors(grid), error)
+        triangles = _refined(grid, None, error)
     else:
         wanted = _extend(cared.astype(np.float32), top, bottom, left, right, edge) > 0.5
-        triangles = _triangulate(grid, _errors(grid, wanted), error)
+        triangles = _refined(grid, wanted, error)
         triangles = triangles[_touched(triangles, wanted)]
     triangles = triangles[np.argsort(_place(triangles, grid.shape[1]), kind="stable")]
     opaque = len(triangles)
@@ -128,23 +131,92 @@ def _touched(triangles: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[n
     return np.asarray(count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left] > 0)
 
 
+def _refined(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None, error: float) -> NDArray[np.int64]:
+    """(M, 3) triangles that are nowhere farther than `error` from the grid.
+
+    The middles of sides alone say too little: errors of nested triangles add up. So what the triangles make of every
+    sample is worked out, and those that are too far off are halved, until none is.
+    """
+    errors = _errors(grid, cared)
+    triangles = _triangulate(grid, errors, error)
+    weight = np.ones_like(grid) if cared is None else cared.astype(np.float32)
+    while error > 0:
+        off = np.abs(grid - _interpolated(grid, errors > error)) * weight
+        if off.max() <= error:
+            break
+        _raise(off)
+        middles = (triangles[:, 0] + triangles[:, 1]) // 2
+        errors.ravel()[middles[off.ravel()[middles] > error]] = np.inf
+        _raise(errors)
+        triangles = _triangulate(grid, errors, error)
+    return triangles
+
+
 def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """(H, W): how much is lost if this vertex, and so all that need it, are left out.
+    """(H, W): how much is lost in the middle of a side if this vertex, and so all that need it, are left out.
 
     A vertex has no error of its own where nothing is cared for within the triangles that it would split.
     """
     errors = np.zeros_like(grid)
-    step = 2
-    while step <= TILE:
+    for step in _STEPS:
         half = step // 2
-        near = None
+        centres, sides = _centre(errors, step), _sides(errors, step)
+        np.abs(_centre(grid, step) - _centre_lines(grid, step), out=centres)
+        for target, g in zip(sides, (grid, grid.T), strict=True):
+            np.abs(g[::step, half::step] - _middle_lines(g, step), out=target)
         if cared is not None:
             square = np.ones((2 * half + 1, 2 * half + 1), np.uint8)
             near = np.asarray(cv2.dilate(cared.astype(np.float32), square), np.float32)
-        _middle_errors(grid, errors, near, step, half)
-        _centre_errors(grid, errors, near, step, half)
-        step *= 2
+            centres *= _centre(near, step)
+            for target, weight in zip(sides, _sides(near, step), strict=True):
+                target *= weight
+    _raise(errors)
     return errors
+
+
+def _centre(values: NDArray[Any], step: int) -> NDArray[Any]:
+    """The centres of the squares of this size, a view."""
+    return values[step // 2 :: step, step // 2 :: step]
+
+
+def _sides(values: NDArray[Any], step: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The middles of the squares' horizontal sides, and those of the vertical ones turned, views."""
+    half = step // 2
+    return values[::step, half::step], values.T[::step, half::step]
+
+
+def _raise(errors: NDArray[np.float32]) -> None:
+    """Let every vertex take over the largest error of those that need it, in place."""
+    for step in reversed(_STEPS):
+        half = step // 2
+        quarter = half // 2
+        for turned in (errors, errors.T) if quarter else ():
+            target = turned[::step, half::step]
+            # Centres of the half-size squares: up to four touch this vertex, two on either side of the side.
+            small = turned[quarter::half, quarter::half]
+            pair = np.maximum(small[:, ::2], small[:, 1::2])
+            # pair[2k - 1] lies above row k of `target`, pair[2k] below.
+            np.maximum(target[:-1], pair[::2], out=target[:-1])
+            np.maximum(target[1:], pair[1::2], out=target[1:])
+        own = _centre(errors, step)
+        horizontal, vertical = _sides(errors, step)
+        for needed in (horizontal[:-1], horizontal[1:], vertical.T[:, :-1], vertical.T[:, 1:]):
+            np.maximum(own, needed, out=own)
+
+
+def _interpolated(grid: NDArray[np.float32], active: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W): what the triangles of the active vertices make of every sample.
+
+    Linear within a right triangle is linear from its longest side's ends to its middle, again and again.
+    """
+    seen = grid.copy()
+    for step in _STEPS:
+        half = step // 2
+        centres = _centre(seen, step)
+        np.copyto(centres, _centre_lines(seen, step), where=~_centre(active, step))
+        for s, a in ((seen, active), (seen.T, active.T)):
+            np.copyto(s[::step, half::step], _middle_lines(s, step), where=~a[::step, half::step])
+    return seen
 
 
 def _middle_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
@@ -159,41 +231,6 @@ def _centre_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     up = (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2
     rows, cols = np.ogrid[: down.shape[0], : down.shape[1]]
     return np.where((rows + cols) % 2 == 0, down, up)
-
-
-def _middle_errors(
-    grid: NDArray[np.float32], errors: NDArray[np.float32], near: NDArray[np.float32] | None, step: int, half: int
-) -> None:
-    """Vertices in the middle of the squares' sides; they are needed by the centres of the next smaller squares."""
-    for turned in (False, True):
-        g, e = (grid.T, errors.T) if turned else (grid, errors)
-        target = e[::step, half::step]
-        np.abs(g[::step, half::step] - _middle_lines(g, step), out=target)
-        if near is not None:
-            target *= (near.T if turned else near)[::step, half::step]
-        quarter = half // 2
-        if quarter:
-            # Centres of the half-size squares: up to four touch this vertex, two on either side of the side.
-            small = e[quarter::half, quarter::half]
-            pair = np.maximum(small[:, ::2], small[:, 1::2])
-            # pair[2k - 1] lies above row k of `target`, pair[2k] below.
-            np.maximum(target[:-1], pair[::2], out=target[:-1])
-            np.maximum(target[1:], pair[1::2], out=target[1:])
-
-
-def _centre_errors(
-    grid: NDArray[np.float32], errors: NDArray[np.float32], near: NDArray[np.float32] | None, step: int, half: int
-) -> None:
-    """Vertices in the centre of the squares; they are needed by the middles of the four sides."""
-    own = np.abs(grid[half::step, half::step] - _centre_lines(grid, step))
-    if near is not None:
-        own *= near[half::step, half::step]
-    horizontal, vertical = errors[::step, half::step], errors[half::step, ::step]
-    np.maximum(own, horizontal[:-1], out=own)
-    np.maximum(own, horizontal[1:], out=own)
-    np.maximum(own, vertical[:, :-1], out=own)
-    np.maximum(own, vertical[:, 1:], out=own)
-    errors[half::step, half::step] = own
 
 
 def _triangulate(grid: NDArray[np.float32], errors: NDArray[np.float32], error: float) -> NDArray[np.int64]:
