@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from depthflow.errors import DepthError
 from depthflow.images import Limits, Photo, load_photo, open_photo
 from depthflow.jobs import pipeline
+from depthflow.jobs.depth import depth_of
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
 from depthflow.jobs.sizes import Fit, frame_size
@@ -128,7 +129,7 @@ def make_job(spec: JobSpec, *, report: Report = silent, cancel: CancelToken | No
 
 
 def _depth_of(photo: Photo, spec: DepthSpec) -> NDArray[np.float32]:
-    return pipeline.depth_of(photo, spec, cache_bytes=_cache_bytes(load_settings().settings))
+    return depth_of(photo, spec, cache_bytes=_cache_bytes(load_settings().settings))
 
 
 def _cache_bytes(settings: Settings) -> int:

@@ -89,6 +89,8 @@ class CameraSettings(Part):
 class DepthSettings(Part):
     model: Annotated[str, _Like(DepthSpec, "model")]
     provider: Annotated[Provider, _Like(DepthSpec, "provider")]
+    tiles: Annotated[int, _Like(DepthSpec, "tiles")]
+    flip: Annotated[bool, _Like(DepthSpec, "flip")]
 
 
 class RenderSettings(Part):

@@ -110,6 +110,9 @@ class TestLimit:
         cache.put(key(1), depth(1))
         assert not old.exists()
         assert young.exists()
+        os.utime(young, (1, 1))
+        assert cache.clear() == 1
+        assert list(cache.folder.iterdir()) == []
 
 
 class TestDamage:
@@ -203,6 +206,8 @@ class TestKey:
             depth_key("p2", self.model),
             depth_key("p1", self.model, size=512),
             depth_key("p1", self.model, flip=True),
+            depth_key("p1", self.model, tiles=2),
+            depth_key("p1", self.model, percentile=1.0),
             depth_key("p1", self.model.model_copy(update={"sha256": "b" * 64})),
             depth_key("p1", self.model.model_copy(update={"input": InputRule(size=400)})),
             depth_key("p1", self.model.model_copy(update={"output": OutputRule(meaning="metres")})),

@@ -113,6 +113,29 @@ def test_inverted_and_sizes(run: Run, photo: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(turned, 1 - plain, atol=1e-6)
 
 
+def test_tone(run: Run, photo: Path, tmp_path: Path) -> None:
+    run(photo, "-o", tmp_path / "plain.npy", "--raw")
+    run(photo, "-o", tmp_path / "toned.npy", "--raw", "--depth-far", "0.2", "--depth-near", "0.7", "--depth-gamma", "2")
+    plain, toned = np.load(tmp_path / "plain.npy"), np.load(tmp_path / "toned.npy")
+    np.testing.assert_allclose(toned, np.clip((plain - 0.2) / 0.5, 0, 1) ** 2, atol=1e-5)
+
+
+def test_what_changes_the_networks_map_is_kept_apart_in_the_cache(run: Run, photo: Path, tmp_path: Path) -> None:
+    ways = ([], ["--flip"], ["--network-size", "128", "--tiles", "2"], ["--depth-percentile", "5"])
+    maps = []
+    for i, options in enumerate(ways):
+        for cached in (False, True):
+            file = tmp_path / f"{i}{cached}.npy"
+            done = json.loads(run(photo, "-o", file, "--raw", "--json", *options).stdout)
+            assert done["cached"] is cached, options
+        first, second = (tmp_path / f"{i}{cached}.npy" for cached in (False, True))
+        assert first.read_bytes() == second.read_bytes()
+        maps.append(np.load(first))
+    for i, one in enumerate(maps):
+        for other in maps[:i]:
+            assert one.shape != other.shape or np.abs(one - other).max() > 1e-3
+
+
 def test_standard_input_goes_to_the_current_folder(run: Run, photo: Path, tmp_path: Path) -> None:
     assert run("-", stdin=photo.read_bytes()).returncode == 0
     assert (tmp_path / "photo.depth.png").is_file()
@@ -140,8 +163,12 @@ def test_folder_and_suffixless_outputs(run: Run, photo: Path, tmp_path: Path) ->
         (["-o", "nowhere/x.png"], 4, "no such folder"),
         (["--model", "buildin"], 2, "did you mean 'builtin'"),
         (["--model", "nothing.onnx"], 3, "no such model file"),
-        (["--provider", "gpu"], 2, "unknown provider 'gpu'"),
-        (["--network-size", "5"], 2, "network size 5 is out of range"),
+        (["--provider", "gpu"], 2, "depth.provider: input should be 'auto'"),
+        (["--network-size", "5"], 2, "depth.network_size: input should be greater than or equal to 32"),
+        (["--tiles", "9"], 2, "depth.tiles: input should be less than or equal to 8"),
+        (["--depth-gamma", "0"], 2, "depth.gamma"),
+        (["--depth-percentile", "50"], 2, "depth.percentile"),
+        (["--depth-far", "0.8", "--depth-near", "0.5"], 2, "far (0.8) must be less than near (0.5)"),
     ],
 )
 def test_what_is_wrong_is_said(run: Run, photo: Path, tmp_path: Path, options: list[str], code: int, said: str) -> None:

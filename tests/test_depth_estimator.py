@@ -92,6 +92,71 @@ class TestNumbers:
             e.estimate(RAMP, size=7)
 
 
+class TestSeveral:
+    @staticmethod
+    def counting(shape: tuple[Any, ...]) -> tuple[list[int], Any]:
+        """A network that answers with red, and the batches that it was given."""
+        batches: list[int] = []
+
+        def answer(tensor: NDArray[Any]) -> NDArray[Any]:
+            batches.append(len(tensor))
+            return tensor[:, 0]
+
+        return batches, lambda path, provider: FakeSession(answer, shape)
+
+    def test_photos_of_one_shape_go_together(self, tmp_path: Path) -> None:
+        batches, factory = self.counting(("n", 3, "h", "w"))
+        e = Estimator(model(save_network(tmp_path / "m.onnx")), "cpu", open_session=factory)
+        tall = np.ascontiguousarray(RAMP[:, :16])
+        photos = [RAMP, tall, 255 - RAMP, *[RAMP] * 8]
+        results = e.estimate_all(photos)
+        assert sorted(batches) == [1, 2, 8]
+        for photo, result in zip(photos, results, strict=True):
+            np.testing.assert_array_equal(result.depth, e.estimate(photo).depth)
+        assert e.estimate_all([]) == []
+
+    def test_a_mirrored_photo_goes_with_the_photo(self, tmp_path: Path) -> None:
+        batches, factory = self.counting(("n", 3, "h", "w"))
+        Estimator(model(save_network(tmp_path / "m.onnx")), "cpu", open_session=factory).estimate(RAMP, flip=True)
+        assert batches == [2]
+
+    def test_a_network_for_one_photo_gets_one(self, tmp_path: Path) -> None:
+        batches, factory = self.counting((1, 3, "h", "w"))
+        Estimator(model(save_network(tmp_path / "m.onnx")), "cpu", open_session=factory).estimate_all([RAMP] * 3)
+        assert batches == [1, 1, 1]
+
+    def test_a_network_that_says_it_takes_several_and_does_not(self, tmp_path: Path) -> None:
+        def first_only(tensor: NDArray[Any]) -> NDArray[Any]:
+            return tensor[:1, 0]
+
+        e = Estimator(
+            model(save_network(tmp_path / "m.onnx")),
+            "cpu",
+            open_session=lambda path, provider: FakeSession(first_only, ("n", 3, "h", "w")),
+        )
+        one, two = e.estimate_all([RAMP, np.ascontiguousarray(RAMP[:, ::-1])])
+        np.testing.assert_allclose(one.depth, two.depth[:, ::-1], atol=1e-6)
+
+    def test_the_real_runtime_gives_the_same_alone_and_together(self) -> None:
+        rng = np.random.default_rng(2)
+        photos = [rng.integers(0, 256, (60, 80, 3), dtype=np.uint8) for _ in range(3)]
+        e = Estimator("builtin", "cpu")
+        for photo, result in zip(photos, e.estimate_all(photos, size=128), strict=True):
+            np.testing.assert_allclose(result.depth, e.estimate(photo, size=128).depth, atol=2e-3)
+
+    def test_percentile(self, tmp_path: Path) -> None:
+        e = Estimator(model(save_network(tmp_path / "m.onnx")), "cpu")
+        red = e.disparities([RAMP])[0]
+        low, high = np.percentile(red, (10, 90))
+        got = e.estimate(RAMP, percentile=10).depth
+        np.testing.assert_allclose(got, np.clip((red - low) / (high - low), 0, 1), atol=1e-6)
+
+    @pytest.mark.parametrize("wrong", [{"tiles": 0}, {"tiles": 9}, {"percentile": -1}, {"percentile": 21}])
+    def test_out_of_range(self, tmp_path: Path, wrong: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match="out of range"):
+            Estimator(model(save_network(tmp_path / "m.onnx")), "cpu").estimate(RAMP, **wrong)
+
+
 class TestBareFiles:
     def test_fixed_size_is_read_from_the_file(self, tmp_path: Path) -> None:
         file = save_network(tmp_path / "m.onnx", shape=(1, 3, 24, 40), keep_channel=True)

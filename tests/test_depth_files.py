@@ -303,7 +303,7 @@ class TestShape:
         Image.new("L", (400, 300), 9).save(tmp_path / "a.png")
         with pytest.raises(DepthError, match="400x300, not the shape of the photo, 1920x1080"):
             load_depth(tmp_path / "a.png", photo_size=(1920, 1080))
-        assert load_depth(tmp_path / "a.png", photo_size=(1920, 1080), fit=True).shape == (300, 400)
+        assert load_depth(tmp_path / "a.png", photo_size=(1920, 1080), stretch=True).shape == (300, 400)
 
     def test_turned_by_a_quarter(self, tmp_path: Path) -> None:
         Image.new("L", (400, 300), 9).save(tmp_path / "a.png")

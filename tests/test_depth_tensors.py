@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from depthflow.depth.registry import InputRule, OutputRule
-from depthflow.depth.tensors import input_size, normalise, resample, to_disparity, to_plane, to_tensor
+from depthflow.depth.tensors import input_size, normalise, resample, to_disparity, to_plane, to_tensor, toned
 from depthflow.errors import DepthError
 
 PLAIN = InputRule(mean=(0, 0, 0), std=(1, 1, 1))
@@ -194,3 +194,19 @@ class TestNormalise:
     def test_huge_range(self) -> None:
         got = normalise(np.array([[-3e38, 0, 3e38]], np.float32), 0, 100)
         np.testing.assert_allclose(got, [[0, 0.5, 1]])
+
+
+class TestToned:
+    depth = np.linspace(0, 1, 38, dtype=np.float32)[None]
+
+    def test_nothing_asked_for_is_nothing_done(self) -> None:
+        assert toned(self.depth) is self.depth
+
+    @pytest.mark.parametrize(
+        ("far", "near", "gamma"), [(0.2, 0.7, 1.0), (0.0, 1.0, 2.5), (0.1, 0.9, 0.4), (0, 1e-3, 1)]
+    )
+    def test_formula(self, far: float, near: float, gamma: float) -> None:
+        got = toned(self.depth, far=far, near=near, gamma=gamma)
+        assert got.dtype == np.float32
+        want = ((np.clip(self.depth.astype(float), far, near) - far) / (near - far)) ** gamma
+        np.testing.assert_allclose(got, want, atol=2e-5)

@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from depthflow.images import Photo
-    from depthflow.settings import Settings
-
-OUTPUT, ESTIMATE, TALK = "Output", "Estimate", "What is printed"
+OUTPUT, ESTIMATE, TONE, TALK = "Output", "Estimate", "Tone", "What is printed"
 
 # name on the command line -> (suffix, bits it stands for)
 FORMATS: dict[str, tuple[str, int | None]] = {
@@ -79,9 +72,26 @@ def depth(
             ESTIMATE, "--network-size", help="Pixels that the network sees; more is sharper, slower.", metavar="PIXELS"
         ),
     ] = None,
+    tiles: Annotated[
+        int | None, _option(ESTIMATE, "--tiles", help="Parts along the longer side, for finer depth; 1 to 8.")
+    ] = None,
     flip: Annotated[
-        bool, _option(ESTIMATE, "--flip", help="Average with the mirrored photo: steadier, twice the time.")
-    ] = False,
+        bool | None,
+        _option(ESTIMATE, "--flip/--no-flip", help="Average with the mirrored photo: steadier, twice the time."),
+    ] = None,
+    depth_far: Annotated[
+        float | None, _option(TONE, "--depth-far", help="Depth that becomes farthest, 0 to 1; what is behind too.")
+    ] = None,
+    depth_near: Annotated[
+        float | None, _option(TONE, "--depth-near", help="Depth that becomes nearest, 0 to 1; what is before too.")
+    ] = None,
+    depth_gamma: Annotated[
+        float | None, _option(TONE, "--depth-gamma", help="Above 1 moves the middle away; 0.1 to 10.")
+    ] = None,
+    depth_percentile: Annotated[
+        float | None,
+        _option(TONE, "--depth-percentile", help="Percent cut off at each end of the depth range; 0 to 20."),
+    ] = None,
     as_json: Annotated[bool, _option(TALK, "--json", help="One JSON object on standard output.")] = False,
     quiet: Annotated[bool, _option(TALK, "-q", "--quiet", help="Errors only.")] = False,
 ) -> None:
@@ -93,18 +103,26 @@ def depth(
         variant = _variant(raw=raw, invert=invert, colormap=colormap)
         target, bits = _target(photo, output, format, bits, variant)
         _check(target, bits, colormap, size)
+        spec = {
+            "model": model,
+            "provider": provider,
+            "network_size": network_size,
+            "tiles": tiles,
+            "flip": flip,
+            "far": depth_far,
+            "near": depth_near,
+            "gamma": depth_gamma,
+            "percentile": depth_percentile,
+        }
         _run(
             photo,
             target,
+            spec,
             bits=bits,
             colormap=colormap,
             size=None if raw else size,
             invert=invert,
             overwrite=overwrite,
-            model=model,
-            provider=provider,
-            network_size=network_size,
-            flip=flip,
             talk=talk,
         )
     except DepthFlowError as error:
@@ -205,27 +223,29 @@ def _pixels(size: str, photo: tuple[int, int]) -> tuple[int, int]:
 def _run(
     source: str,
     target: Path,
+    options: dict[str, Any],
     *,
     bits: int | None,
     colormap: str | None,
     size: str | None,
     invert: bool,
     overwrite: bool | None,
-    model: str | None,
-    provider: str | None,
-    network_size: int | None,
-    flip: bool,
     talk: _Talk,
 ) -> None:
     import time
 
     from depthflow.depth.files import save_depth
-    from depthflow.depth.refine import refine
+    from depthflow.depth.tensors import toned
     from depthflow.errors import OutputError, UsageError
     from depthflow.images import Limits, load_photo
-    from depthflow.settings import load_settings
+    from depthflow.jobs.depth import find_depth, fitted
+    from depthflow.jobs.spec import JobSpec
+    from depthflow.settings import job_base, load_settings
 
     settings = load_settings().settings
+    job = {"photo": source, **job_base(settings)}
+    job["depth"] |= {key: value for key, value in options.items() if value is not None}
+    spec = JobSpec.parse(job, source="options").depth
     overwrite = settings.output.overwrite if overwrite is None else overwrite
     if source != "-" and "://" not in source and _same(Path(source), target):
         raise UsageError(f"{target}: that is the photo itself", "give another name with -o")
@@ -242,56 +262,29 @@ def _run(
             "give a smaller --size, or raise limits.max_photo_pixels",
         )
     start = time.perf_counter()
-    values, used, ran_on = _estimated(
-        photo,
-        settings,
-        model=model or settings.depth.model,
-        provider=provider or settings.depth.provider,
-        size=network_size,
-        flip=flip,
-        talk=talk,
-    )
+    cache_bytes = round(settings.cache.depth_megabytes * 1e6)
+    # What lies beside the photo may be what this command wrote the last time.
+    found = find_depth(photo, spec, warn=talk.note, cache_bytes=cache_bytes, beside=False)
     if size is not None:
-        values = refine(values, photo.pixels, pixels)
+        values = fitted(found, photo, spec, pixels)
+    else:
+        values = toned(found.depth, far=spec.far, near=spec.near, gamma=spec.gamma)
     save_depth(1 - values if invert else values, target, bits=bits, colormap=colormap, overwrite=overwrite)
     seconds = time.perf_counter() - start
     height, width = values.shape
-    origin = f"{used} on {ran_on}" if ran_on else f"{used}, from the cache"
+    where = f"on {found.provider}" if found.provider else "from the cache"
     talk.done(
-        f"{target}: {width}x{height}, {origin}, {seconds:.2f} s",
+        f"{target}: {width}x{height}, {found.name} {where}, {seconds:.2f} s",
         path=str(target),
         width=width,
         height=height,
         bits=8 if colormap else bits or (16 if target.suffix.lower() in (".png", ".tif", ".tiff") else 32),
-        model=used,
-        provider=ran_on,
-        cached=ran_on is None,
+        model=found.name,
+        provider=found.provider,
+        cached=found.origin == "cache",
         seconds=round(seconds, 3),
         notes=list(photo.notes),
     )
-
-
-def _estimated(
-    photo: Photo, settings: Settings, *, model: str, provider: str, size: int | None, flip: bool, talk: _Talk
-) -> tuple[NDArray[np.float32], str, str | None]:
-    """(depth at the network's size, the model's name, the provider that ran it or None if the cache had it)."""
-    from depthflow.depth.cache import DepthCache, depth_key
-    from depthflow.depth.registry import find_model
-
-    info = find_model(model)
-    limit = round(settings.cache.depth_megabytes * 1e6)
-    cache = DepthCache(max_bytes=limit) if limit else None
-    key = depth_key(photo.digest(), info, size=size, flip=flip)
-    if cache is not None and (found := cache.get(key)) is not None:
-        return found, info.name, None
-    from depthflow.depth.estimator import estimate
-
-    result = estimate(photo.pixels, model=model, provider=provider, size=size, flip=flip)
-    for note in result.notes:
-        talk.note(note)
-    if cache is not None:
-        cache.put(key, result.depth)
-    return result.depth, result.model, result.provider
 
 
 def _same(photo: Path, target: Path) -> bool:

@@ -128,9 +128,34 @@ def render(
     ] = None,
     depth: Annotated[
         Path | None,
-        _option(DEPTH, "--depth", help="Depth map of the photo (png, tiff, exr, npy) instead.", metavar="FILE"),
+        _option(DEPTH, "--depth", help="Depth map of the photo (png, tiff, exr, npy, pfm) instead.", metavar="FILE"),
     ] = None,
     invert_depth: Annotated[bool, _option(DEPTH, "--invert-depth", help="Small values are near.")] = False,
+    stretch_depth: Annotated[
+        bool, _option(DEPTH, "--stretch-depth", help="Stretch a depth map of another shape over the photo.")
+    ] = False,
+    network_size: Annotated[
+        int | None, _option(DEPTH, "--network-size", help="Pixels that the network sees; 32 to 8192.", metavar="PIXELS")
+    ] = None,
+    tiles: Annotated[
+        int | None, _option(DEPTH, "--tiles", help="Parts along the longer side, for finer depth; 1 to 8.")
+    ] = None,
+    flip: Annotated[
+        bool | None, _option(DEPTH, "--flip/--no-flip", help="Average with the mirrored photo's depth: steadier.")
+    ] = None,
+    depth_far: Annotated[
+        float | None, _option(DEPTH, "--depth-far", help="Depth that becomes farthest, 0 to 1; what is behind too.")
+    ] = None,
+    depth_near: Annotated[
+        float | None, _option(DEPTH, "--depth-near", help="Depth that becomes nearest, 0 to 1; what is before too.")
+    ] = None,
+    depth_gamma: Annotated[
+        float | None, _option(DEPTH, "--depth-gamma", help="Above 1 moves the middle away; 0.1 to 10.")
+    ] = None,
+    depth_percentile: Annotated[
+        float | None,
+        _option(DEPTH, "--depth-percentile", help="Percent cut off at each end of the depth range; 0 to 20."),
+    ] = None,
     provider: Annotated[
         str | None,
         _option(MACHINE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
@@ -167,7 +192,15 @@ def render(
             "model": model,
             "file": None if depth is None else str(depth),
             "invert": invert_depth or None,
+            "stretch": stretch_depth or None,
             "provider": provider,
+            "network_size": network_size,
+            "tiles": tiles,
+            "flip": flip,
+            "far": depth_far,
+            "near": depth_near,
+            "gamma": depth_gamma,
+            "percentile": depth_percentile,
         },
         motion={
             "name": motion,

@@ -20,25 +20,34 @@ from numpy.typing import NDArray
 
 from depthflow import paths
 from depthflow.depth.registry import ModelInfo
+from depthflow.depth.tensors import PERCENTILE
 from depthflow.depth.verify import model_sha256
 
 F32 = NDArray[np.float32]
 
 DEFAULT_BYTES = 512 * 2**20
-VERSION = 1
+VERSION = 2
 """Raised whenever the same network and photo would give another depth map."""
 _STALE_SECONDS = 3600.0
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def depth_key(photo_digest: str, model: ModelInfo, *, size: int | None = None, flip: bool = False) -> str:
+def depth_key(
+    photo_digest: str,
+    model: ModelInfo,
+    *,
+    size: int | None = None,
+    flip: bool = False,
+    tiles: int = 1,
+    percentile: float = PERCENTILE,
+) -> str:
     """64 hex digits for one photo, network and set of parameters.
 
     The provider is left out: CPU and GPU differ in the last bits only.
 
     Args:
         photo_digest: Photo.digest().
-        size, flip: as for Estimator.estimate.
+        size, flip, tiles, percentile: as for Estimator.estimate.
     """
     parts = {
         "version": VERSION,
@@ -48,6 +57,8 @@ def depth_key(photo_digest: str, model: ModelInfo, *, size: int | None = None, f
         "output": model.output.model_dump(mode="json"),
         "size": size,
         "flip": flip,
+        "tiles": tiles,
+        "percentile": percentile,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -110,8 +121,13 @@ class DepthCache:
         """Bytes of all entries."""
         return sum(size for _, size, _ in self._entries())
 
+    def count(self) -> int:
+        """How many entries there are."""
+        return sum(1 for _ in self._entries())
+
     def clear(self) -> int:
-        """Remove all entries; returns how many."""
+        """Remove all entries, and what killed writers left; returns how many entries."""
+        self._drop_parts()
         count = 0
         for _, _, path in self._entries():
             with contextlib.suppress(OSError):
@@ -133,12 +149,15 @@ class DepthCache:
                         stat = file.stat(follow_symlinks=False)
                         yield stat.st_mtime, stat.st_size, Path(file.path)
 
-    def _shrink(self, keep: Path) -> None:
-        # A writer that was killed leaves its part behind.
+    def _drop_parts(self) -> None:
+        """Remove what writers that were killed left behind; a living one is done within the hour."""
         for used, _, path in self._entries(".part"):
             if time.time() - used > _STALE_SECONDS:
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+    def _shrink(self, keep: Path) -> None:
+        self._drop_parts()
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
         for _, size, path in entries:

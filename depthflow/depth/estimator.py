@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from depthflow.depth import providers
 from depthflow.depth.registry import InputRule, ModelInfo, find_model
-from depthflow.depth.tensors import input_size, normalise, to_disparity, to_plane, to_tensor
+from depthflow.depth.tensors import (
+    PERCENTILE,
+    defined,
+    input_size,
+    normalise,
+    to_disparity,
+    to_plane,
+    to_tensor,
+)
+from depthflow.depth.tiles import MAX_TILES, grid, joined
 from depthflow.depth.verify import checked_file
 from depthflow.errors import DepthError, RuntimeMissingError, UsageError
 
@@ -25,6 +34,8 @@ SessionFactory = Callable[[Path, str], providers.Session]
 _LOAD_HINT = "the file may be damaged, or made for a newer ONNX Runtime: pip install -U onnxruntime"
 _RUN_HINT = "try a smaller --network-size, or another model"
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+MAX_BATCH = 8
+"""Pictures in one run of a network that takes several; more would cost memory and gain no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class DepthResult:
             covers the whole photo, though rounding may have changed the aspect ratio a little.
         model: the model's name.
         provider: where it ran, such as "cpu" or "cuda".
-        seconds: wall time of preparation and inference, without loading the network.
+        seconds: wall time of preparation and inference, without loading the network; of several photos their mean.
         notes: what is not as asked for; lines for people.
     """
 
@@ -79,6 +90,7 @@ class Estimator:
         self._lock = threading.RLock()
         self._session: providers.Session | None = None
         self._rule: InputRule = self.info.input
+        self._batch = 1
         self._failures: list[str] = []
 
     @property
@@ -105,7 +117,7 @@ class Estimator:
             while self._session is None:
                 try:
                     session = self._open(self._file, self.provider)
-                    self._rule = _settled(self.info, session)
+                    self._rule, self._batch = _settled(self.info, session)
                     self._session = session
                 except (DepthError, RuntimeMissingError):
                     raise
@@ -114,33 +126,92 @@ class Estimator:
                     self._next(error, _LOAD_HINT)
             return self._session
 
-    def estimate(self, pixels: U8, *, size: int | None = None, flip: bool = False) -> DepthResult:
+    def estimate(
+        self,
+        pixels: U8,
+        *,
+        size: int | None = None,
+        flip: bool = False,
+        tiles: int = 1,
+        percentile: float = PERCENTILE,
+    ) -> DepthResult:
         """Depth of one photo.
 
         Args:
             pixels: (H, W, 3) uint8, sRGB, row 0 on top; any shape from 1x1.
-            size: pixels of the side that the model's rule names, larger is sharper; None: its default.
+            size: pixels of the side that the model's rule names, 32 to 8192, larger is sharper; None: its default.
             flip: average with the estimate of the mirrored photo; twice the time, a little steadier.
+            tiles: look at the photo once more in parts, this many along its longer side, 1 to 8, for finer detail;
+                of a photo that is too small for so many, as many as it has pixels for.
+            percentile: this share of the pixels may be cut off at each end of the range, 0 to 20 percent.
 
         Raises:
             DepthError: the output is no usable depth map.
             RuntimeMissingError: no provider could run the network.
         """
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
-            raise UsageError(f"a photo is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
-        if size is not None and not 32 <= size <= 8192:
-            raise UsageError(f"network size {size} is out of range", "allowed: 32 to 8192")
+        return self.estimate_all([pixels], size=size, flip=flip, tiles=tiles, percentile=percentile)[0]
+
+    def estimate_all(
+        self,
+        photos: Sequence[U8],
+        *,
+        size: int | None = None,
+        flip: bool = False,
+        tiles: int = 1,
+        percentile: float = PERCENTILE,
+    ) -> list[DepthResult]:
+        """Depth of several photos, those of one shape in one run where the network takes several; see `estimate`."""
+        if not 0 <= percentile <= 20:
+            raise UsageError(f"percentile {percentile:g} is out of range", "allowed: 0 to 20")
         self.warm()
         start = time.perf_counter()
+        disparities = self.disparities(photos, size=size, flip=flip, tiles=tiles)
+        depths = [normalise(each, percentile, 100 - percentile) for each in disparities]
+        seconds = (time.perf_counter() - start) / max(1, len(photos))
+        return [DepthResult(depth, self.info.name, self.provider, seconds, self.notes) for depth in depths]
+
+    def disparities(
+        self, photos: Sequence[U8], *, size: int | None = None, flip: bool = False, tiles: int = 1
+    ) -> list[F32]:
+        """Inverse depth as the network gives it, of unknown scale and shift, (h, w) float32 each; see `estimate`.
+
+        The undefined is NaN; with flip or tiles all is finite and within about [0, 1].
+        """
+        for pixels in photos:
+            if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
+                raise UsageError(f"a photo is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
+        if size is not None and not 32 <= size <= 8192:
+            raise UsageError(f"network size {size} is out of range", "allowed: 32 to 8192")
+        if not 1 <= tiles <= MAX_TILES:
+            raise UsageError(f"{tiles} tiles are out of range", f"allowed: 1 to {MAX_TILES}")
+        self.warm()
+        whole = self._seen(photos, size, flip)
+        if tiles == 1:
+            return whole
+        return [self._tiled(pixels, seen, size, flip, tiles) for pixels, seen in zip(photos, whole, strict=True)]
+
+    def _tiled(self, pixels: U8, whole: F32, size: int | None, flip: bool, tiles: int) -> F32:
         height, width = pixels.shape[:2]
-        tensor = to_tensor(pixels, self._rule, input_size(width, height, self._rule, size))
-        disparity = self._disparity(tensor)
-        if flip:
-            mirrored = np.ascontiguousarray(np.flip(tensor, 3 if self._rule.layout == "NCHW" else 2))
-            disparity = _merged(disparity, self._disparity(mirrored)[:, ::-1])
-        depth = normalise(disparity)
-        seconds = time.perf_counter() - start
-        return DepthResult(depth, self.info.name, self.provider, seconds, self.notes)
+        # A tile smaller than what the network sees anyway shows it nothing new.
+        tiles = min(tiles, max(1, round(max(width, height) / max(whole.shape))))
+        places = grid(width, height, tiles)
+        if len(places) == 1:
+            return whole
+        parts = self._seen([pixels[place.slices] for place in places], size, flip)
+        return joined(normalise(whole, 0, 100), [defined(part) for part in parts], places, (width, height))
+
+    def _seen(self, photos: Sequence[U8], size: int | None, flip: bool) -> list[F32]:
+        """Inverse depth of photos of any shapes, each as a whole."""
+        tensors = []
+        for pixels in photos:
+            height, width = pixels.shape[:2]
+            tensors.append(to_tensor(pixels, self._rule, input_size(width, height, self._rule, size)))
+        if not flip:
+            return self._run(tensors)
+        axis = 3 if self._rule.layout == "NCHW" else 2
+        found = self._run([*tensors, *(np.ascontiguousarray(np.flip(tensor, axis)) for tensor in tensors)])
+        half = len(tensors)
+        return [_merged(one, two[:, ::-1]) for one, two in zip(found[:half], found[half:], strict=True)]
 
     def close(self) -> None:
         """Free the network's memory; a later estimate loads it again."""
@@ -153,19 +224,39 @@ class Estimator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _disparity(self, tensor: NDArray[Any]) -> F32:
+    def _run(self, tensors: list[NDArray[Any]]) -> list[F32]:
+        """Inverse depth of each tensor; those of one shape go through the network together, as far as it allows."""
+        found: dict[int, F32] = {}
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for i, tensor in enumerate(tensors):
+            by_shape.setdefault(tensor.shape, []).append(i)
+        for numbers in by_shape.values():
+            for start in range(0, len(numbers), self._batch):
+                some = numbers[start : start + self._batch]
+                found.update(zip(some, self._disparity([tensors[i] for i in some]), strict=True))
+        return [found[i] for i in range(len(tensors))]
+
+    def _disparity(self, tensors: list[NDArray[Any]]) -> list[F32]:
+        batch = tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
         while True:
             session = self.warm()
             name = self.info.output.name or session.get_outputs()[0].name
             try:
-                output = session.run([name], {self._rule.name: tensor})[0]
+                output = np.asarray(session.run([name], {self._rule.name: batch})[0])
             except Exception as error:
                 with self._lock:
                     if self._session is session:  # else another thread has already moved on
                         self._session = None
                         self._next(error, _RUN_HINT)
                 continue
-            return to_disparity(to_plane(output, self.info.name), self.info.output)
+            if len(tensors) == 1:
+                outputs = [output]
+            elif output.shape[:1] == (len(tensors),):
+                outputs = [output[i : i + 1] for i in range(len(tensors))]
+            else:  # it takes several and answers for one: one by one, then
+                self._batch = 1
+                return [plane for tensor in tensors for plane in self._disparity([tensor])]
+            return [to_disparity(to_plane(each, self.info.name), self.info.output) for each in outputs]
 
     def _next(self, error: Exception, hint: str) -> None:
         """Give up the provider in use; the last one's failure is the network's."""
@@ -184,8 +275,8 @@ def _first_line(error: Exception) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def _settled(info: ModelInfo, session: providers.Session) -> InputRule:
-    """The input rule with what only the network itself can tell: names, type, fixed sizes, layout.
+def _settled(info: ModelInfo, session: providers.Session) -> tuple[InputRule, int]:
+    """The input rule with what only the network itself can tell: names, type, fixed sizes, layout; and its batch.
 
     Raises:
         DepthError: the network does not take one picture of three channels, or lacks the named tensors.
@@ -216,7 +307,7 @@ def _settled(info: ModelInfo, session: providers.Session) -> InputRule:
     if all(isinstance(side, int) and side > 0 for side in fixed):
         # Whatever the registry says: a network of fixed size takes no other.
         rule |= {"resize": "stretch", "fixed": tuple(fixed)}
-    return info.input.model_copy(update=rule)
+    return info.input.model_copy(update=rule), 1 if isinstance(shape[0], int) else MAX_BATCH
 
 
 def _merged(one: F32, two: F32) -> F32:
@@ -254,7 +345,14 @@ def close_estimators() -> None:
 
 
 def estimate(
-    pixels: U8, *, model: str = "builtin", provider: str = "auto", size: int | None = None, flip: bool = False
+    pixels: U8,
+    *,
+    model: str = "builtin",
+    provider: str = "auto",
+    size: int | None = None,
+    flip: bool = False,
+    tiles: int = 1,
+    percentile: float = PERCENTILE,
 ) -> DepthResult:
     """Depth of one photo with the process's warm network; see Estimator.estimate."""
-    return get_estimator(model, provider).estimate(pixels, size=size, flip=flip)
+    return get_estimator(model, provider).estimate(pixels, size=size, flip=flip, tiles=tiles, percentile=percentile)

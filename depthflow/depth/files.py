@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.depth.decode import decode
-from depthflow.depth.tensors import HIGH, LOW, normalise
+from depthflow.depth.tensors import PERCENTILE, normalise
 from depthflow.errors import DepthError, OutputError, UnknownNameError, UsageError
 
 F32 = NDArray[np.float32]
@@ -25,20 +25,28 @@ _ASPECT = 0.02
 """Depth maps may be this much wider or narrower than the photo: networks round to their multiples."""
 
 
-def load_depth(path: str | Path, *, photo_size: tuple[int, int] | None, invert: bool = False, fit: bool = False) -> F32:
+def load_depth(
+    path: str | Path,
+    *,
+    photo_size: tuple[int, int] | None,
+    invert: bool = False,
+    stretch: bool = False,
+    percentile: float = PERCENTILE,
+) -> F32:
     """Read a depth map that the user supplies.
 
     Integers (8, 16 or 32 bits) are divided by the largest number of their type, so that the range the user
     drew is kept: 16-bit values of 0 to 30000 give a depth of 0 to 0.46. Floats within [0, 1] are taken as
-    they are. Other floats are stretched between their 0.5th and 99.5th percentile; if they are distances
-    (invert, and all positive) 1/value is stretched, because a depth map is linear in inverse depth.
+    they are. Other floats are spread between two percentiles (the 0.5th and 99.5th by default); if they are
+    distances (invert, and all positive) 1/value is, because a depth map is linear in inverse depth.
     Undefined pixels (NaN, infinity) take the value of the nearest defined one.
 
     Args:
         path: PNG, TIFF, EXR, NPY, PFM, or any other grey picture.
         photo_size: (width, height) of its photo, to compare the shapes; None: do not compare.
         invert: small values are near.
-        fit: stretch it over the photo, though its shape is another.
+        stretch: it may have another shape than the photo, to be stretched over it.
+        percentile: percent of the pixels that may be cut off at each end, of floats beyond [0, 1].
 
     Returns:
         (H, W) float32 in [0, 1], 1 = nearest, of the file's own size.
@@ -48,7 +56,7 @@ def load_depth(path: str | Path, *, photo_size: tuple[int, int] | None, invert: 
     """
     path = Path(path)
     values = decode(path)
-    if photo_size is not None and not fit:
+    if photo_size is not None and not stretch:
         _check_shape(path, (values.shape[1], values.shape[0]), photo_size)
     if values.dtype.kind in "ui":
         depth = (values / float(np.iinfo(values.dtype).max)).astype(np.float32)
@@ -56,7 +64,7 @@ def load_depth(path: str | Path, *, photo_size: tuple[int, int] | None, invert: 
         return 1.0 - depth if invert else depth
     with np.errstate(invalid="ignore"):  # signalling NaNs of damaged files
         floats = values.astype(np.float64)
-    return _from_floats(path, floats, invert)
+    return _from_floats(path, floats, invert, percentile)
 
 
 def _check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> None:
@@ -69,11 +77,11 @@ def _check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> N
     looks = "it looks turned by a quarter; " if 1 / (1 + slack) <= turned <= 1 + slack else ""
     raise DepthError(
         f"{path}: the depth map is {size[0]}x{size[1]}, not the shape of the photo, {photo[0]}x{photo[1]}",
-        f"{looks}make it from the same picture, uncropped",
+        f"{looks}make it from the same picture, uncropped, or stretch it over the photo with --stretch-depth",
     )
 
 
-def _from_floats(path: Path, values: NDArray[np.float64], invert: bool) -> F32:
+def _from_floats(path: Path, values: NDArray[np.float64], invert: bool, percentile: float) -> F32:
     finite = np.isfinite(values)
     share = float(finite.mean())
     if share < 0.5:
@@ -85,9 +93,9 @@ def _from_floats(path: Path, values: NDArray[np.float64], invert: bool) -> F32:
         depth = values.astype(np.float32)
         return 1.0 - depth if invert else depth
     if invert and low > 0.0:
-        return normalise((1.0 / values).astype(np.float32), LOW, HIGH)
+        return normalise((1.0 / values).astype(np.float32), percentile, 100 - percentile)
     # The largest float32 is 3e38; a file of float64 may hold more.
-    depth = normalise((values / max(abs(low), abs(high))).astype(np.float32), LOW, HIGH)
+    depth = normalise((values / max(abs(low), abs(high))).astype(np.float32), percentile, 100 - percentile)
     return 1.0 - depth if invert else depth
 
 

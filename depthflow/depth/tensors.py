@@ -13,8 +13,9 @@ from depthflow.errors import DepthError
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-LOW, HIGH = 0.5, 99.5
-"""Percentiles of inverse depth that become 0 and 1: a few wild pixels must not flatten the whole scene."""
+PERCENTILE = 0.5
+"""Percent of the pixels that may be cut off at each end of the range: a few wild ones must not flatten the scene."""
+LOW, HIGH = PERCENTILE, 100 - PERCENTILE
 
 
 def input_size(width: int, height: int, rule: InputRule, size: int | None = None) -> tuple[int, int]:
@@ -126,9 +127,27 @@ def _inverse(x: F32, meaning: Meaning) -> F32:
 
 
 def normalise(disparity: F32, low: float = LOW, high: float = HIGH) -> F32:
-    """Inverse depth -> depth map in [0, 1] between two percentiles; constant input gives a flat 0.5.
+    """Inverse depth -> depth map in [0, 1] between two percentiles (0 to 100); constant input gives a flat 0.5.
 
     Undefined pixels (NaN) take the median of the others.
+
+    Raises:
+        DepthError: more than half of the pixels are undefined.
+    """
+    filled = defined(disparity)
+    values = filled if filled is disparity else disparity[np.isfinite(disparity)]
+    bottom, top = (float(v) for v in np.percentile(values, (low, high)))
+    if top - bottom <= _noise(bottom, top):
+        # Nearly everything is one plane; a small thing before it still counts.
+        bottom, top = float(values.min()), float(values.max())
+    if top - bottom <= _noise(bottom, top):
+        return np.full(disparity.shape, 0.5, np.float32)
+    scaled = (filled.astype(np.float64) - bottom) / (top - bottom)
+    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+
+
+def defined(disparity: F32) -> F32:
+    """The same with the median of the defined pixels where it is undefined (NaN or infinite).
 
     Raises:
         DepthError: more than half of the pixels are undefined.
@@ -137,17 +156,22 @@ def normalise(disparity: F32, low: float = LOW, high: float = HIGH) -> F32:
     share = float(finite.mean())
     if share < 0.5:
         raise DepthError(f"{1 - share:.0%} of the depth values are not finite", "try --provider cpu, or another model")
-    values = disparity[finite]
-    if share < 1.0:
-        disparity = np.where(finite, disparity, np.median(values)).astype(np.float32)
-    bottom, top = (float(v) for v in np.percentile(values, (low, high)))
-    if top - bottom <= _noise(bottom, top):
-        # Nearly everything is one plane; a small thing before it still counts.
-        bottom, top = float(values.min()), float(values.max())
-    if top - bottom <= _noise(bottom, top):
-        return np.full(disparity.shape, 0.5, np.float32)
-    scaled = (disparity.astype(np.float64) - bottom) / (top - bottom)
-    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+    if share == 1.0:
+        return disparity
+    return np.where(finite, disparity, np.median(disparity[finite])).astype(np.float32)
+
+
+def toned(depth: F32, *, far: float = 0.0, near: float = 1.0, gamma: float = 1.0) -> F32:
+    """A depth map with its ends cut off and its middle moved: ((clip(d, far, near) - far) / (near - far)) ** gamma.
+
+    Args:
+        depth: (H, W) float32 in [0, 1], 1 = nearest.
+        far, near: 0 <= far < near <= 1; what lies beyond is as far, or as near, as that.
+        gamma: above 0; above 1 moves the middle away, below 1 nearer.
+    """
+    if (far, near) != (0.0, 1.0):
+        depth = np.clip((depth - np.float32(far)) * np.float32(1 / (near - far)), 0, 1)
+    return depth if gamma == 1.0 else np.asarray(depth ** np.float32(gamma), np.float32)
 
 
 def _noise(low: float, high: float) -> float:

@@ -7,7 +7,7 @@ two frames; then nothing half-written is left.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,20 +20,16 @@ from numpy.typing import NDArray
 from depthflow.errors import UsageError
 from depthflow.images import Limits, Photo, load_photo, name_of
 from depthflow.jobs.animation import animation_of, timing_of
+from depthflow.jobs.depth import CACHE_BYTES, depth_of, is_local
 from depthflow.jobs.library import resolve
 from depthflow.jobs.sizes import frame_size
-from depthflow.jobs.spec import DepthSpec, JobSpec, OutputSpec
+from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.scene.camera import Camera
 
 if TYPE_CHECKING:
     from depthflow.video.encoders import EncoderChoice
     from depthflow.video.formats import FormatInfo
-
-GRID = 1024
-"""Longest side of the depth map that the mesh is made of, pixels."""
-
-CACHE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +174,7 @@ def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
     if output.path is not None:
         return Path(output.path).expanduser()
     name = f"{name_of(photo)}{ending(info, output.frames)}"
-    if not _is_local(photo):
+    if not is_local(photo):
         return Path(name)
     source = Path(photo).expanduser()
     path = source.with_name(name)
@@ -202,73 +198,6 @@ def _check_apart(plans: list[_Plan]) -> None:
     for place, plan in zip(places, plans, strict=True):
         if places.count(place) > 1:
             raise UsageError(f"{plan.path}: two outputs have this path", "give each a path of its own")
-
-
-# -- depth -----------------------------------------------------------------------------------------------------
-
-
-def depth_of(
-    photo: Photo,
-    spec: DepthSpec,
-    *,
-    warn: Callable[[str], None] = lambda _: None,
-    cache_bytes: int = CACHE_BYTES,
-) -> NDArray[np.float32]:
-    """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
-    from depthflow.depth.files import load_depth
-    from depthflow.depth.refine import refine
-
-    width, height = photo.size
-    scale = min(1.0, GRID / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    file = spec.file or _beside(photo.source)
-    if file is not None:
-        if spec.file is None:
-            warn(f"depth from {file}, which lies beside the photo")
-        depth = load_depth(file, photo_size=photo.size, invert=spec.invert)
-        return _shrink(depth, size)
-    rough = _estimate(photo, spec, warn, cache_bytes)
-    return refine(1.0 - rough if spec.invert else rough, photo.pixels, size)
-
-
-def _beside(source: str) -> Path | None:
-    """The depth map that lies beside a photo's file; photos of memory, standard input and the web have no file."""
-    from depthflow.depth.files import sidecar
-
-    file = Path(source).expanduser()
-    return sidecar(file) if _is_local(source) and file.is_file() else None
-
-
-def _is_local(source: str) -> bool:
-    return source != "-" and "://" not in source
-
-
-def _estimate(photo: Photo, spec: DepthSpec, warn: Callable[[str], None], cache_bytes: int) -> NDArray[np.float32]:
-    from depthflow.depth.cache import DepthCache, depth_key
-    from depthflow.depth.registry import find_model
-
-    info = find_model(spec.model)
-    cache = DepthCache(max_bytes=cache_bytes) if cache_bytes else None
-    key = depth_key(photo.digest(), info)
-    if cache is not None and (found := cache.get(key)) is not None:
-        return found
-    from depthflow.depth.estimator import estimate
-
-    result = estimate(photo.pixels, model=spec.model, provider=spec.provider)
-    for note in result.notes:
-        warn(note)
-    if cache is not None:
-        cache.put(key, result.depth)
-    return result.depth
-
-
-def _shrink(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A depth map averaged down to `size` (width, height) where it is larger."""
-    import cv2
-
-    if depth.shape[1] <= size[0] and depth.shape[0] <= size[1]:
-        return depth
-    return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 # -- frames ----------------------------------------------------------------------------------------------------

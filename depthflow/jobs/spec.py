@@ -58,16 +58,38 @@ class Part(BaseModel):
 
 
 class DepthSpec(Part):
-    """Where the depth comes from: a file if one is given, else a network."""
+    """Where the depth comes from, a file if one is given, else a network; and what is made of it."""
 
     model: str = "builtin"
     """Name in the model registry, or the path of an .onnx file."""
     file: str | None = None
-    """Depth map of the photo (PNG, TIFF, EXR, NPY); it wins over the model."""
+    """Depth map of the photo (PNG, TIFF, EXR, NPY, PFM); it wins over the model."""
     invert: bool = False
     """The depth map's small values are near."""
+    stretch: bool = False
+    """A depth map of another shape than the photo is stretched over it; else it is an error."""
     provider: Provider = "auto"
     """ONNX Runtime execution provider."""
+    network_size: Annotated[int, Field(ge=32, le=8192)] | None = None
+    """Pixels of the side that the network's rule names, more is sharper and slower; None takes the network's own."""
+    tiles: Annotated[int, Field(ge=1, le=8)] = 1
+    """The network looks at the photo once more in parts, this many along its longer side, for finer detail."""
+    flip: bool = False
+    """Average with the depth of the mirrored photo: a little steadier, twice the time."""
+    percentile: Annotated[float, Field(ge=0, le=20)] = 0.5
+    """Percent of the pixels that may be cut off at each end when depth is spread over 0 to 1."""
+    far: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Depth (0 far, 1 near) that becomes 0; what is farther is as far as this."""
+    near: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Depth that becomes 1; what is nearer is as near as this."""
+    gamma: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """Exponent of the depth map: above 1 the middle goes away, below 1 it comes nearer."""
+
+    @model_validator(mode="after")
+    def _far_is_behind_near(self) -> Self:
+        if self.far >= self.near:
+            raise ValueError(f"far ({self.far:g}) must be less than near ({self.near:g})")
+        return self
 
 
 class MotionSpec(Part):

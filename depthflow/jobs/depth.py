@@ -1,0 +1,169 @@
+"""The depth stage of a job: which depth a photo has, and how it becomes the map that the mesh is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.images import Photo
+from depthflow.jobs.spec import DepthSpec
+
+F32 = NDArray[np.float32]
+Warn = Callable[[str], None]
+
+GRID = 1024
+"""Longest side of the depth map that the mesh is made of, pixels."""
+CACHE_BYTES = 512 << 20
+SMALL = 0.5
+"""A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
+FLAT = 0.05
+"""A given depth map that spans less than this part of its range is told of: it would hardly move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Depth as it was found, before its edges are refined.
+
+    Attributes:
+        depth: (h, w) float32 in [0, 1], 1 = nearest, of its own resolution.
+        origin: "file", "photo" (embedded in it), "cache" or "network".
+        name: the file or the model.
+        provider: where the network ran; None if it did not run.
+    """
+
+    depth: F32
+    origin: str
+    name: str
+    provider: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """A person or a camera made it, and no network of ours."""
+        return self.origin in ("file", "photo")
+
+
+def depth_of(photo: Photo, spec: DepthSpec, *, warn: Warn = lambda _: None, cache_bytes: int = CACHE_BYTES) -> F32:
+    """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
+    width, height = photo.size
+    scale = min(1.0, GRID / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return fitted(find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes), photo, spec, size)
+
+
+def find_depth(
+    photo: Photo,
+    spec: DepthSpec,
+    *,
+    warn: Warn = lambda _: None,
+    cache_bytes: int = CACHE_BYTES,
+    beside: bool = True,
+) -> Found:
+    """A photo's depth: the file that was named, else one that lies beside it, else the network's.
+
+    Args:
+        warn: told what is not as asked for, in lines for people.
+        cache_bytes: what the cache of depth maps may hold; 0 leaves it alone.
+        beside: whether to look for a depth map beside the photo.
+
+    Raises:
+        DepthError: the depth map, or the network, cannot be used.
+    """
+    file = spec.file or (_beside(photo.source) if beside else None)
+    if file is None:
+        return _estimate(photo, spec, warn, cache_bytes)
+    from depthflow.depth.files import load_depth
+
+    if spec.file is None:
+        warn(f"depth from {file}, which lies beside the photo")
+    depth = load_depth(
+        file, photo_size=photo.size, invert=spec.invert, stretch=spec.stretch, percentile=spec.percentile
+    )
+    _warn_if_flat(depth, str(file), spec, warn)
+    return Found(depth, "file", str(file))
+
+
+def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -> F32:
+    """Depth at `size` (width, height), its edges those of the photo, its tone as the spec has it.
+
+    A given map is left as it is, but for averaging down where it is larger, and refining where it is much smaller.
+    """
+    from depthflow.depth.refine import refine
+    from depthflow.depth.tensors import toned
+
+    depth = found.depth
+    if not found.given or max(depth.shape) < SMALL * max(size):
+        depth = refine(depth, photo.pixels, size)
+    else:
+        depth = _shrink(depth, size)
+    return toned(depth, far=spec.far, near=spec.near, gamma=spec.gamma)
+
+
+def is_local(source: str) -> bool:
+    """A photo of this name is a file here: no address, no standard input."""
+    return source != "-" and "://" not in source
+
+
+def _beside(source: str) -> Path | None:
+    """The depth map that lies beside a photo's file; photos of memory, standard input and the web have no file."""
+    from depthflow.depth.files import sidecar
+
+    file = Path(source).expanduser()
+    return sidecar(file) if is_local(source) and file.is_file() else None
+
+
+def _warn_if_flat(depth: F32, name: str, spec: DepthSpec, warn: Warn) -> None:
+    # A few wild pixels are no relief; every third pixel tells as much.
+    low, high = (float(v) for v in np.percentile(depth[::3, ::3], (0.5, 99.5)))
+    if float(depth.max()) - float(depth.min()) < 1e-6:
+        warn(f"{name}: the depth map is one plane: nothing will move against anything else")
+    elif high - low < FLAT and (spec.far, spec.near) == (0.0, 1.0):
+        far, near = max(0.0, low - 5e-4), min(1.0, high + 5e-4)
+        warn(
+            f"{name}: the depth map spans {high - low:.1%} of its range, so the picture will hardly move; "
+            f"for all of it add --depth-far {far:.3f} --depth-near {near:.3f}"
+        )
+
+
+def _estimate(photo: Photo, spec: DepthSpec, warn: Warn, cache_bytes: int) -> Found:
+    from depthflow.depth.cache import DepthCache, depth_key
+    from depthflow.depth.registry import find_model
+
+    info = find_model(spec.model)
+    cache = DepthCache(max_bytes=cache_bytes) if cache_bytes else None
+    key = depth_key(
+        photo.digest(), info, size=spec.network_size, flip=spec.flip, tiles=spec.tiles, percentile=spec.percentile
+    )
+    depth = cache.get(key) if cache is not None else None
+    provider = None
+    if depth is None:
+        from depthflow.depth.estimator import estimate
+
+        result = estimate(
+            photo.pixels,
+            model=spec.model,
+            provider=spec.provider,
+            size=spec.network_size,
+            flip=spec.flip,
+            tiles=spec.tiles,
+            percentile=spec.percentile,
+        )
+        for note in result.notes:
+            warn(note)
+        depth, provider = result.depth, result.provider
+        if cache is not None:
+            cache.put(key, depth)
+    origin = "cache" if provider is None else "network"
+    return Found(1.0 - depth if spec.invert else depth, origin, info.name, provider)
+
+
+def _shrink(depth: F32, size: tuple[int, int]) -> F32:
+    """A depth map averaged down to `size` (width, height) where it is larger."""
+    import cv2
+
+    if depth.shape[1] <= size[0] and depth.shape[0] <= size[1]:
+        return depth
+    return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_AREA), np.float32)
