@@ -58,6 +58,7 @@ def render(
     invert_depth: bool = False,
     provider: Provider | None = None,
     gl_backend: str | None = None,
+    gl_device: int | None = None,
     seed: int | None = None,
     overwrite: bool = True,
     report: Report = silent,
@@ -85,7 +86,7 @@ def render(
         encoder: "auto", "software" or a name. encoder_preset: its speed preset.
         model: depth network by name or .onnx path. depth: a depth map's file instead.
         provider: ONNX Runtime execution provider.
-        gl_backend: "auto", "egl", "osmesa" or "glfw".
+        gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
         overwrite: replace a file that is there.
         report: called with Progress events.
         cancel: stops the work between two frames.
@@ -103,7 +104,7 @@ def render(
         depth={"model": model, "file": _text(depth), "invert": invert_depth or None, "provider": provider},
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend},
+        render={"gl_backend": gl_backend, "gl_device": gl_device},
         output={
             "path": _text(output),
             "format": format,
@@ -199,7 +200,7 @@ class Renderer:
         fit, edge: what to do with another aspect ratio, and with the photo's border.
         layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
         supersample: frames are drawn this many times larger and averaged down.
-        model, provider, invert_depth, gl_backend: as in `render`.
+        model, provider, invert_depth, gl_backend, gl_device: as in `render`.
 
     Raises:
         InputError: the photo or the depth cannot be used. GLError: no OpenGL.
@@ -219,6 +220,7 @@ class Renderer:
         provider: Provider = "auto",
         invert_depth: bool = False,
         gl_backend: Literal["auto", "egl", "osmesa", "glfw"] = "auto",
+        gl_device: int | None = None,
     ) -> None:
         self.photo = _photo(photo)
         if depth is None or isinstance(depth, str | PathLike):
@@ -236,6 +238,7 @@ class Renderer:
             layers=layers,
             supersample=supersample,
             gl_backend=gl_backend,
+            gl_device=gl_device,
         )
 
     def render(self, camera: Camera | None = None) -> NDArray[np.uint8]:

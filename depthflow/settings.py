@@ -95,6 +95,8 @@ class DepthSettings(Part):
 
 class RenderSettings(Part):
     gl_backend: Annotated[GLBackend, _Like(RenderSpec, "gl_backend")]
+    gl_device: Literal["auto"] | Annotated[int, Field(ge=0, le=31)]
+    """Number of the GPU among EGL's devices, as `depthflow doctor` lists them; auto takes the best."""
     edge: Annotated[str, _Like(RenderSpec, "edge")]
     supersample: Annotated[float, _Like(RenderSpec, "supersample")]
 
@@ -200,6 +202,8 @@ def job_base(settings: Settings) -> dict[str, Any]:
     for key in ("format", "encoder_preset"):
         if output[key] == AUTO:
             del output[key]
+    if data["render"]["gl_device"] == AUTO:
+        del data["render"]["gl_device"]
     return {
         "depth": data["depth"],
         "motion": data["motion"],

@@ -15,7 +15,7 @@ from PIL import Image
 
 PHOTOS = Path(__file__).parent / "photos"
 
-_OF_THE_MACHINE = ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_GL_DEVICE")
+_OF_THE_MACHINE = ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_RENDER_GL_DEVICE")
 """Variables that say where things are on this machine; all others would change what the tests see."""
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from running import SHORT, depthflow, listing, pixels, refused
 
-from depthflow.render.context import missing_hint
+from depthflow.render.backends import missing_hint
 
 pytestmark = pytest.mark.gl
 

@@ -44,6 +44,14 @@ def test_a_photo_becomes_a_video_beside_it_and_lines_tell_how(photo: Path) -> No
     assert "\r" not in done.out + done.err
 
 
+def test_the_gpu_that_was_asked_for_or_none(photo: Path, depth_map: Path) -> None:
+    arguments = ("render", photo, "--depth", depth_map, "-o", "clip.mp4", *SHORT)
+    done = depthflow(*arguments, "--gl-device", "31", cwd=photo.parent)
+    refused(done, 4, "there is no GL device 31", "depthflow doctor")
+    refused(depthflow(*arguments, "--gl-device", "-1", cwd=photo.parent), 2, "render.gl_device", "0")
+    assert list(listing(photo.parent)) == ["photo.png"]
+
+
 def test_every_documented_option_reaches_the_job_and_the_file(photo: Path, depth_map: Path) -> None:
     motion = photo.parent / "shake.toml"
     motion.write_text('components = [{parameter = "x", kind = "noise", amount = 0.1, cycles = 3}]')
@@ -73,10 +81,10 @@ def test_every_documented_option_reaches_the_job_and_the_file(photo: Path, depth
         "depth": {"model": "builtin", "file": depth_map.name, "invert": True, "provider": "cpu"},
         "motion": {"name": "shake.toml", "strength": 0.5, "phase": 0.25, "reverse": True, "easing": "ease-in"},
         "camera": {"relief": 0.9, "focus": 0.1, "zoom": 1.25},
-        "render": {"gl_backend": "auto"},
     }
     for part, values in expected.items():
         assert {key: job[part][key] for key in values} == values
+    assert job["render"].keys() & {"gl_backend", "gl_device"} == set(), "where it was drawn is nobody's business"
     assert [component["kind"] for component in job["motion"]["components"]] == ["noise"], "the file is written out"
     values = {
         "format": "mp4", "size": "144x720", "fit": "fill", "fps": 12.5, "duration": 0.24,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from packaging.requirements import Requirement
 
 from depthflow import paths
 from depthflow.doctor import CHECKS, Check, depth, graphics, machine, run_checks, user
@@ -27,7 +28,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and sc
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's settings, caches or models; the processes that the doctor starts inherit it."""
     for name in [name for name in os.environ if name.startswith("DEPTHFLOW_")]:
-        if name not in ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_GL_DEVICE"):
+        if name not in ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_RENDER_GL_DEVICE"):
             monkeypatch.delenv(name)
     for name in ("config", "cache", "models"):
         monkeypatch.setenv(f"DEPTHFLOW_{name.upper()}_DIR", str(tmp_path / name))
@@ -103,7 +104,8 @@ class TestMachine:
 
     def test_packages_are_those_of_the_project_file(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        wanted = {dependency.partition(">")[0] for dependency in project["dependencies"]}
+        dependencies = map(Requirement, project["dependencies"])
+        wanted = {needed.name for needed in dependencies if needed.marker is None or needed.marker.evaluate()}
         assert set(machine.PACKAGES) == wanted
 
     def test_a_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +167,8 @@ class TestGL:
         assert "no OpenGL context" in check.problem
         assert "egl" in check.problem
         assert "install" in check.mend
-        assert check.facts.keys() == {"gpus"}
+        assert check.facts.keys() == {"gpus", "devices"}
+        assert check.facts["devices"] == []
 
     @POSIX
     def test_a_driver_that_crashes(self) -> None:
@@ -205,6 +208,25 @@ class TestGL:
         monkeypatch.setenv("LIBGL_ALWAYS_SOFTWARE", "1")
         check = graphics.judge(Answer((LLVMPIPE,)), ["AMD (renderD128)"], container=False)
         assert broken(check, "warn").mend == "unset LIBGL_ALWAYS_SOFTWARE"
+
+    def test_software_on_windows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("LIBGL_ALWAYS_SOFTWARE", raising=False)
+        monkeypatch.setattr(graphics.sys, "platform", "win32")
+        said = {**LLVMPIPE, "backend": "glfw", "renderer": "GDI Generic"}
+        check = broken(graphics.judge(Answer((said,)), ["NVIDIA"], container=False), "warn")
+        assert "remote desktop" in check.mend
+
+    def test_a_back_end_that_is_only_second_best(self) -> None:
+        said = {**LLVMPIPE, "backend": "osmesa", "passed_over": "egl: EGL finds no driver"}
+        check = broken(graphics.judge(Answer((said,)), [], container=False), "warn")
+        assert "OpenGL runs by osmesa" in check.problem
+        assert "EGL finds no driver" in check.problem
+
+    def test_the_device_of_the_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DEPTHFLOW_RENDER_GL_DEVICE", "31")
+        check = broken(one("gl"))
+        assert "there is no GL device 31" in check.problem
+        assert check.facts["devices"], "the ones that there are"
 
     def test_a_gpu_that_draws(self) -> None:
         said = {**LLVMPIPE, "renderer": "NVIDIA H200/PCIe/SSE2", "software": False}

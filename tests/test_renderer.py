@@ -227,12 +227,6 @@ def test_too_large_a_frame_is_refused(photo, bumpy):
         FrameRenderer(photo, bumpy, size=(side + 2, 2))
 
 
-def test_another_back_end_in_one_process_is_refused():
-    other = "osmesa" if context().info.backend == "egl" else "egl"
-    with pytest.raises(GLError, match="already draws"):
-        context(other)
-
-
 def test_no_font_library_is_needed():
     """vispy looks for fontconfig while it is imported, and a slim system has none."""
     code = (

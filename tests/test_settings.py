@@ -96,13 +96,17 @@ class TestTheShippedFile:
         schema = Settings.model_json_schema()
         ours = schema["$defs"][schema["properties"][section]["$ref"].rsplit("/", 1)[-1]]["properties"]
         theirs = part.model_json_schema()["properties"]
-        for key, node in ours.items():
+        for key, field in ours.items():
+            node = field
             other = next((n for n in theirs[key].get("anyOf", ()) if n["type"] != "null"), theirs[key])
             expected = {name: other[name] for name in limits if name in other}
+            if key == "gl_device":
+                auto, node = node["anyOf"]
+                assert auto["const"] == "auto"
             if key == "format":
                 expected["enum"] = ["auto", *expected["enum"]]
             assert {name: node[name] for name in limits if name in node} == expected, key
-            assert node["description"], key
+            assert field["description"], key
 
 
 class TestPrecedence:
@@ -153,6 +157,18 @@ class TestPrecedence:
     def test_auto_means_none_in_a_job(self, user_file: Path) -> None:
         base = job_base(load_settings(user_file=user_file, environ={}).settings)
         assert base["outputs"][0].keys() & {"format", "encoder_preset"} == set()
+        assert "gl_device" not in base["render"]
+
+    def test_the_gpu_by_its_number(self, write: Callable[[str], Path]) -> None:
+        file = write("[render]\ngl_device = 1\n")
+        job = JobSpec.parse({"photo": "a.jpg", **job_base(load_settings(user_file=file, environ={}).settings)})
+        assert job.render.gl_device == 1
+        other = load_settings(user_file=file, environ={"DEPTHFLOW_RENDER_GL_DEVICE": "0"}).settings
+        assert other.render.gl_device == 0
+        for text in ("-1", "32", "nvidia"):
+            error = refused(file, DEPTHFLOW_RENDER_GL_DEVICE=text)
+            assert "DEPTHFLOW_RENDER_GL_DEVICE" in error.message
+            assert "gl_device" in error.message
 
     def test_settings_cannot_be_changed(self, user_file: Path) -> None:
         settings = load_settings(user_file=user_file, environ={}).settings

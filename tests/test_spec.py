@@ -34,6 +34,8 @@ def test_the_digest_covers_what_is_made_and_nothing_else():
     base = JobSpec(photo="x.png")
     outputs = [{**base.outputs[0].model_dump(), "overwrite": True}]
     assert base.with_(preset="orbital").with_(outputs=outputs).digest() == base.digest()
+    elsewhere = base.with_(render={"gl_backend": "osmesa", "gl_device": 3})
+    assert elsewhere.digest() == base.digest(), "it says where it is drawn, and not what"
     digests = {base.digest(), base.with_(seed=1).digest(), base.with_(camera={"zoom": 1.5}).digest(), FULL.digest()}
     assert len(digests) == 4
 

@@ -163,6 +163,9 @@ def render(
     gl_backend: Annotated[
         str | None, _option(MACHINE, "--gl-backend", help="OpenGL: auto, egl, osmesa or glfw.", metavar="NAME")
     ] = None,
+    gl_device: Annotated[
+        int | None, _option(MACHINE, "--gl-device", help="Which GPU: depthflow doctor lists them.", metavar="NUMBER")
+    ] = None,
     encoder: Annotated[
         str | None, _option(MACHINE, "--encoder", help="auto, software, nvenc, libx264, ...", metavar="NAME")
     ] = None,
@@ -216,7 +219,7 @@ def render(
         },
         layers={"count": layers},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend, "edge": edge},
+        render={"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge},
         output={
             "path": None if into_folder else output,
             "size": size,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from depthflow.doctor import machine
 from depthflow.doctor.check import Answer, Check, Facts, ask
 from depthflow.errors import DepthFlowError
-from depthflow.render.context import missing_hint
+from depthflow.render.backends import missing_hint
 
 TIMEOUT_S = 30.0
 """Far more than any working driver takes (llvmpipe here: 1 s), far less than a user's patience with a hung one."""
 
 
 def check_gl() -> Check:
-    backend = _backend()
-    answer = ask(["-m", "depthflow.render.context", "--backend", backend], TIMEOUT_S)
+    answer = ask(["-m", "depthflow.render.context", "--list", *_wanted()], TIMEOUT_S)
     return judge(answer, machine.gpus(), container=machine.in_container())
 
 
@@ -29,7 +29,8 @@ def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
         container: we are in one.
     """
     said = answer.lines[-1] if answer.lines else {}
-    facts: Facts = {key: value for key, value in said.items() if key not in ("error", "hint")}
+    # What is empty tells nothing: no devices to choose from, no back end passed over.
+    facts: Facts = {key: value for key, value in said.items() if key not in ("error", "hint") and value != ""}
     facts["gpus"] = gpus
     if answer.trouble:
         mend = "update or reinstall the graphics driver; LIBGL_ALWAYS_SOFTWARE=1 draws without it"
@@ -41,17 +42,22 @@ def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
     if said.get("software") and gpus:
         problem = f"a GPU is there ({', '.join(gpus)}), but OpenGL runs in software ({said['renderer']})"
         return Check("gl", "warn", facts, problem, _software_mend(gpus, container))
+    if said.get("passed_over"):
+        problem = f"OpenGL runs by {said['backend']}, because better ways do not work ({said['passed_over']})"
+        return Check("gl", "warn", facts, problem, missing_hint())
     return Check("gl", "ok", facts)
 
 
-def _backend() -> str:
-    """The back end of the settings; a broken settings file is told by another check."""
+def _wanted() -> list[str]:
+    """Options for the back end and device of the settings; a broken settings file is told by another check."""
     try:
-        from depthflow.settings import load_settings
+        from depthflow.settings import AUTO, load_settings
 
-        return load_settings().settings.render.gl_backend
+        render = load_settings().settings.render
     except DepthFlowError:
-        return "auto"
+        return []
+    device = [] if render.gl_device == AUTO else ["--device", str(render.gl_device)]
+    return ["--backend", render.gl_backend, *device]
 
 
 def _said(answer: Answer) -> str:
@@ -62,6 +68,11 @@ def _software_mend(gpus: list[str], container: bool) -> str:
     """How the GPU comes to draw."""
     if os.environ.get("LIBGL_ALWAYS_SOFTWARE", "0") not in ("", "0", "false"):
         return "unset LIBGL_ALWAYS_SOFTWARE"
+    if sys.platform == "win32":
+        return (
+            "install the driver of the GPU's maker, not Windows' own; a remote desktop or a service may see no GPU: "
+            "start it in a session at the machine"
+        )
     if "NVIDIA" in gpus and container:
         return (
             "start the container with the capability graphics: "

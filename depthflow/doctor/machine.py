@@ -15,6 +15,7 @@ from depthflow.doctor.check import Check, Facts
 
 PACKAGES = (
     "ffmpeg-python",
+    *(() if sys.platform == "linux" else ("glfw",)),
     "httpx",
     "imageio-ffmpeg",
     "numpy",

@@ -124,7 +124,7 @@ def make(
     spec = resolve(spec)
     plans = [_plan(spec, output) for output in spec.outputs]
     _check_apart(plans)
-    context.warm(spec.render.gl_backend)
+    context.warm(spec.render.gl_backend, spec.render.gl_device)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
         run.warn(clock, *photo.notes)
@@ -243,8 +243,11 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                     supersample=spec.render.supersample,
                     colour=matrix_for(size[1]) if packed else "rgb",
                     gl_backend=spec.render.gl_backend,
+                    gl_device=spec.render.gl_device,
                 )
             )
+            if renderer.gl.passed_over:
+                run.warn(clock, f"drawn through OpenGL by {renderer.gl.backend} ({renderer.gl.passed_over})")
             cameras = renderer.framed(cameras)
             renderer.prepare(cameras)
             clock.update(1)

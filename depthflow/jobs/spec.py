@@ -182,6 +182,8 @@ class RenderSpec(Part):
 
     gl_backend: GLBackend = "auto"
     """Where the OpenGL context comes from."""
+    gl_device: Annotated[int, Field(ge=0, le=31)] | None = None
+    """Number of the GPU among EGL's devices, as `depthflow doctor` lists them; None takes the best."""
     edge: Literal["zoom", "mirror", "clamp"] = "zoom"
     """The border of the photo: zoom in as far as hides it, or continue the photo mirrored or clamped."""
     supersample: Annotated[float, Field(ge=1, le=4)] = 1.0
@@ -313,10 +315,12 @@ class JobSpec(Part):
     def canonical(self) -> str:
         """One text for all specs that make the same thing: JSON, keys sorted, defaults written out.
 
-        Left out: the preset's name (its values are here) and whether old files may be replaced.
+        Left out: the preset's name (its values are here), whether old files may be replaced, and where it is drawn.
         """
         data = self.to_dict()
         data.pop("preset", None)
+        for key in ("gl_backend", "gl_device"):
+            data["render"].pop(key, None)
         for output in data["outputs"]:
             output.pop("overwrite", None)
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

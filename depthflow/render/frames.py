@@ -85,6 +85,7 @@ class FrameRenderer:
         views: where several views lie, each showing `size`; else one view fills the frame.
         anaglyph: how the two views become one.
         gl_backend: where the OpenGL context comes from.
+        gl_device: number of one of EGL's devices; None takes the best.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -104,8 +105,11 @@ class FrameRenderer:
         views: Layout | None = None,
         anaglyph: Mix | None = None,
         gl_backend: str = "auto",
+        gl_device: int | None = None,
     ) -> None:
-        self._gl: GLContext = context(gl_backend)
+        self._gl: GLContext = context(gl_backend, gl_device)
+        self.gl = self._gl.info
+        """What draws."""
         self._photo, self._depth = photo, np.ascontiguousarray(depth, np.float32)
         places = views or layout("mono", size)
         self.size = places.frame

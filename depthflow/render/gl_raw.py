@@ -30,6 +30,11 @@ def read_pixels(out: NDArray[np.uint8]) -> None:
     )
 
 
+def bind_vertex_array() -> None:
+    """Bind a vertex array object for good: a core profile draws nothing without one, and gloo knows none."""
+    GL.glBindVertexArray(GL.glGenVertexArrays(1))
+
+
 def strings() -> dict[str, str]:
     """Renderer, vendor and version of the current context."""
     return {
@@ -47,6 +52,12 @@ def max_texture_size() -> int:
 def error() -> int:
     """The oldest unread GL error; 0 is none."""
     return int(GL.glGetError())
+
+
+def forget_errors() -> None:
+    """Read all GL errors there are."""
+    while error():
+        pass
 
 
 def _text(value: Any) -> str:
