@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -36,6 +38,12 @@ CALM = 1.5
 
 Networks draw such ripples everywhere, and each costs triangles.
 """
+
+AHEAD = int(__import__("os").environ.get("AH", "2"))
+"""Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
+
+AHEAD = 2
+"""Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
 
 _LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
 _COARSEST = 0.05
@@ -248,27 +256,34 @@ class FrameRenderer:
     def raw_frames(self, shots: Iterable[Shot | Camera], *, keep: bool = False) -> Iterator[NDArray[np.uint8]]:
         """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA or YUVA, row 0 on top.
 
-        Without `keep` a frame's memory is used again two frames later.
+        Without `keep` a frame's memory is used again for later ones as soon as the next is asked for.
         """
         clip = [shot if isinstance(shot, Shot) else Shot((shot,)) for shot in shots]
         if not clip:
             return
         # What the outermost views need is enough for those between.
         self.prepare([shot.cameras[side] for side in self._outer for shot in clip])
-        buffers = [self._buffer(), self._buffer()]
-        pending: Future[NDArray[np.uint8]] | None = None
+        left = iter(clip)
+        spare = [self._buffer() for _ in range(AHEAD + 1)]
+        drawn: deque[tuple[NDArray[np.uint8], Future[NDArray[np.uint8]]]] = deque()
+
+        def begin() -> None:
+            for shot in itertools.islice(left, 1):
+                buffer = self._buffer() if keep else spare.pop()
+                drawn.append((buffer, self._gl.submit(self._draw, shot, buffer)))
+
         try:
-            for index in range(len(clip)):
-                pending = pending or self._gl.submit(self._draw, clip[index], buffers[index % 2])
-                frame = pending.result()
-                pending = None
-                if index + 1 < len(clip):
-                    buffer = self._buffer() if keep else buffers[(index + 1) % 2]
-                    pending = self._gl.submit(self._draw, clip[index + 1], buffer)
-                yield frame
+            for _ in range(AHEAD):
+                begin()
+            while drawn:
+                buffer, frame = drawn.popleft()
+                pixels = frame.result()
+                begin()
+                yield pixels
+                spare.append(buffer)
         finally:
-            if pending is not None:
-                pending.exception()  # nobody wants it any more, but it must have ended
+            for _, frame in drawn:
+                frame.exception()  # nobody wants them any more, but they must have ended
 
     def close(self) -> None:
         """Free what is on the GPU; the renderer draws nothing afterwards."""
