@@ -70,6 +70,65 @@ class TestEdges:
         assert ((got > 0.55) != self.mask).mean() < 0.02
 
 
+class TestWideRamps:
+    """Fur and seeds: the ramp is wide, and single pixels look like either side."""
+
+    SMALL, LARGE = (128, 96), (256, 192)
+    mask = disc(LARGE, (0.5, 0.5), 0.25)
+    truth = np.where(mask, 0.9, 0.2)
+
+    def furry(self) -> U8:
+        """Both sides have strands of each other's colour: 4 of 10 pixels, in clumps."""
+        rng = np.random.default_rng(7)
+        clumps = cv2.GaussianBlur(rng.normal(size=self.mask.shape), (0, 0), 2.5)
+        stray = clumps > np.quantile(clumps, 0.6)
+        return painted(self.mask ^ stray, noise=20)
+
+    def depth(self, blur: float) -> F32:
+        small = cv2.resize(self.truth.astype(np.float32), self.SMALL, interpolation=cv2.INTER_AREA)
+        return cv2.GaussianBlur(small, (0, 0), blur)
+
+    @pytest.mark.parametrize("blur", [4.0, 5.0])
+    def test_the_outline_is_found_and_is_one_line(self, blur: float) -> None:
+        got = refine(self.depth(blur), self.furry(), self.LARGE)
+        assert (np.abs(got - self.truth) > 0.2).mean() < 0.01
+        near = got > 0.55
+        length = sum(int((near != np.roll(near, 1, axis)).sum()) for axis in (0, 1))
+        real = sum(int((self.mask != np.roll(self.mask, 1, axis)).sum()) for axis in (0, 1))
+        assert length < 1.05 * real, "a ragged rim is longer"
+
+    def test_three_things_are_no_wide_ramp(self) -> None:
+        bands = np.zeros(self.LARGE[::-1], int)
+        bands[:, 116:] = 1
+        bands[:, 140:] = 2
+        truth = np.array([0.1, 0.5, 0.9], np.float32)[bands]
+        colours = np.array([(40, 40, 40), (200, 60, 60), (230, 230, 230)], np.uint8)[bands]
+        depth = cv2.GaussianBlur(cv2.resize(truth, self.SMALL, interpolation=cv2.INTER_AREA), (0, 0), 1.5)
+        got = refine(depth, colours, self.LARGE)
+        assert np.abs(got[:, 124:132] - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_edges_of_any_scene_end_where_the_photo_has_them(seed: int) -> None:
+    """Random polygons before each other, each with a colour and a depth of its own."""
+    rng = np.random.default_rng(seed)
+    truth, colours = np.full(SIZE[::-1], 0.1, np.float32), np.full((*SIZE[::-1], 3), (40, 60, 90), np.float32)
+    for depth in (0.35, 0.6, 0.9):
+        centre, radius = rng.uniform((60, 50), (196, 142)), rng.uniform(28, 50)
+        angles = rng.uniform(0, 2 * np.pi) + np.arange(5) * 2 * np.pi / 5
+        corners = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        part = cv2.fillPoly(np.zeros(SIZE[::-1], np.uint8), [np.rint(corners).astype(np.int32)], 1) > 0
+        truth[part], colours[part] = depth, rng.permutation((230.0, 90.0, 20.0)) * depth
+    photo = np.clip(colours + rng.normal(0, 4, colours.shape), 0, 255).astype(np.uint8)
+    small = cv2.GaussianBlur(cv2.resize(truth, (96, 72), interpolation=cv2.INTER_AREA), (0, 0), rng.uniform(0.8, 2))
+    got = refine(small, photo, SIZE)
+    assert small.min() <= got.min()
+    assert got.max() <= small.max()
+    plain = cv2.resize(small, SIZE, interpolation=cv2.INTER_LINEAR)
+    wrong, wrong_before = ((np.abs(depth - truth) > 0.1).mean() for depth in (got, plain))
+    assert wrong < max(0.012, 0.4 * wrong_before), (wrong, wrong_before)
+
+
 class TestElsewhere:
     textured = np.random.default_rng(3).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
 

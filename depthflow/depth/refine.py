@@ -12,6 +12,12 @@ renderer turns such a ramp into a rubber skirt, so the ramp is replaced by a ste
 
 From the network's resolution up to the working grid in steps of at most two, each time the same few pixels
 around the jumps only: smooth depth stays smooth, and no texture of the photo gets into it.
+
+Before that, ramps too wide for such a vote (round hair, fur, a dandelion's head) are narrowed at the network's
+resolution. There single pixels are poor witnesses, since a strand of hair looks like what is behind it; instead the
+colours of both sides are told apart by a plane in colour space, fitted in a window around every pixel and averaged
+over windows, as the guided filter does it (He et al., "Guided image filtering", 2010). Where colour tells nothing the
+ramp itself decides, as in the vote.
 """
 
 from __future__ import annotations
@@ -34,9 +40,19 @@ JUMP_LOW, JUMP_HIGH = 0.025, 0.07
 """Steps below the first are left soft, above the second fully sharpened; parts of the depth range."""
 COLOUR_SIGMA = np.float32(5.0)
 """Colours as far apart as this (8-bit Lab) still count as much alike; grows with the contrast around."""
+WIDE_RADIUS = 8
+"""Pixels around a jump that is too wide for RADII; also twice the standard deviation of the fit's window."""
+WIDE_JUMP = (0.08, 0.16)
+"""As JUMP_LOW and JUMP_HIGH, for wide ramps: in so large a window every curve looks a little like a step."""
+WIDE_STEEP = (0.25, 0.45)
+"""A ramp that anywhere rises by more than this part of its height within three pixels is not wide."""
+WIDE_BETWEEN = (0.02, 0.1)
+"""Part of a window that may lie level between near and far: then there are three things, and no ramp."""
+COLOUR_NOISE = np.float32(30.0)
+"""Variance of colour (8-bit Lab) that is no evidence in the fit."""
 SHARPNESS = np.float32(3.0)
 """Slope of the step between both sides, per vote share."""
-_TINY = np.float32(1e-12)
+_TINY, _SMALL = np.float32(1e-12), np.float32(1e-6)
 _CHUNK = 4096  # twenty voters of four floats: stays in the second-level cache
 
 
@@ -58,6 +74,8 @@ def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
     picture = _shrunk(guide, width, height)
     for i, level in enumerate(_levels(depth.shape[1], depth.shape[0], width, height)):
         depth, view = _resize(depth, *level), _shrunk(picture, *level)
+        if i == 0:
+            depth = _narrowed(depth, view)
         for radius in (RADIUS,) if i else RADII:
             depth = _snap(depth, view, radius)
     # Cubic enlargement may overshoot by a little.
@@ -107,8 +125,9 @@ def _range(depth: F32, radius: int) -> tuple[F32, F32]:
     return np.asarray(cv2.erode(depth, square), np.float32), np.asarray(cv2.dilate(depth, square), np.float32)
 
 
-def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
-    """(far, near, strength): depth on both sides of the jump around a pixel, and how much of a ramp it stands on.
+def _ramps(depth: F32, radius: int, jumps: tuple[float, float] = (JUMP_LOW, JUMP_HIGH)) -> tuple[F32, F32, F32, F32]:
+    """(far, near, strength, steepness): depth on both sides of the jump around a pixel, how much of a ramp it stands
+    on, and which part of the jump lies within its three pixels.
 
     The strength is 0 off the ramp, on plateaus beside one and on slopes, 1 on the ramp of a clear jump.
     """
@@ -122,12 +141,12 @@ def _ramps(depth: F32, radius: int) -> tuple[F32, F32, F32]:
     close_far, close_near = (plane[inner] for plane in _range(wider, 1))
     spread = near - far
     jump = 2 * spread - (wide_near - wide_far)
-    strength = _rise(jump, JUMP_LOW, JUMP_HIGH)
+    strength = _rise(jump, *jumps)
     # Pixels between two jumps, on a plateau of their own, must stay there: only who stands on a ramp moves. A
     # straight ramp as wide as the window rises by 1/radius of the spread within the close window.
     share = (close_near - close_far) / (spread + np.float32(1e-6))
     strength *= _rise(share, 0.4 / radius, 1.0 / radius)
-    return far, near, strength
+    return far, near, strength, share
 
 
 def _rise(x: F32, low: float, high: float) -> F32:
@@ -136,11 +155,119 @@ def _rise(x: F32, low: float, high: float) -> F32:
     return risen
 
 
+def _wide_ramps(depth: F32) -> tuple[F32, F32, F32]:
+    """(far, near, strength) as _ramps gives it, of wide ramps between two things only."""
+    import cv2
+
+    far, near, strength, share = _ramps(depth, WIDE_RADIUS, WIDE_JUMP)
+    if not (strength > 0).any():
+        return far, near, strength
+    steepest = cv2.dilate(share, np.ones((WIDE_RADIUS + 1, WIDE_RADIUS + 1), np.uint8))
+    strength *= 1 - _rise(np.asarray(steepest, np.float32), *WIDE_STEEP)
+    spread = near - far
+    middle = np.clip(np.float32(1.5) - np.float32(4.5) * np.abs((depth - far) / (spread + _SMALL) - 0.5), 0, 1)
+    level = middle * (1 - _rise(share, 0.3 / WIDE_RADIUS, 1.0 / WIDE_RADIUS)) * (spread > JUMP_LOW)
+    between = cv2.blur(level.astype(np.float32), (2 * WIDE_RADIUS + 1, 2 * WIDE_RADIUS + 1))
+    strength *= 1 - _rise(np.asarray(between, np.float32), *WIDE_BETWEEN)
+    return far, near, strength
+
+
+def _narrowed(depth: F32, picture: U8) -> F32:
+    """Sharpen wide ramps; depth (h, w) and picture (h, w, 3) have one size."""
+    import cv2
+
+    far, near, strength = _wide_ramps(depth)
+    if not (strength > 0.02).any():
+        return depth
+    spread = near - far
+    side = np.clip((depth - far) / (spread + _SMALL), 0, 1)
+    # Plateaus beside a jump are witnesses, the middle of a ramp is not.
+    weight = (2 * side - 1) ** 2 * _rise(spread, JUMP_LOW, JUMP_HIGH) + np.float32(1e-4)
+    lab = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), np.float32)
+    share = _share_by_colour(side, weight, lab)
+    step = np.clip((share - np.float32(0.5)) * SHARPNESS + np.float32(0.5), 0, 1)
+    for_near, for_far = weight * weight * side, weight * weight * (1 - side)
+    sums = _blurred(_halved(np.stack([for_near, for_near * depth, for_far, for_far * depth], axis=2)), WIDE_RADIUS / 4)
+    levels = np.stack([sums[:, :, 1] / (sums[:, :, 0] + _TINY), sums[:, :, 3] / (sums[:, :, 2] + _TINY)], axis=2)
+    levels = _resize_linear(levels.astype(np.float32), depth.shape[1], depth.shape[0])
+    voted = levels[:, :, 1] + step * (levels[:, :, 0] - levels[:, :, 1])
+    return np.asarray(cv2.medianBlur((depth + strength * (voted - depth)).astype(np.float32), 3), np.float32)
+
+
+def _blurred(planes: F32, sigma: float) -> F32:
+    """Weighted mean around every pixel of (h, w) or (h, w, channels)."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(planes, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _share_by_colour(side: F32, weight: F32, lab: F32) -> F32:
+    """How near each pixel is, 0 to 1, from its colour: side ~ slope . colour + offset, fitted by weights around it.
+
+    The fit is smooth, so it is made at half the size (He and Sun, "Fast guided filter", 2015) and used at the full one.
+
+    Args:
+        side: (h, w), 0 on the far side, 1 on the near one.
+        weight: (h, w), how much a pixel is sure of its side.
+        lab: (h, w, 3) float32 colours.
+    """
+    planes = _planes(*(_halved(plane) for plane in (side, weight, lab)))
+    planes = _resize_linear(planes, side.shape[1], side.shape[0])
+    line = np.clip((planes[:, :, :3] * lab).sum(axis=2) + planes[:, :, 3], 0, 1)
+    share: F32 = planes[:, :, 4] * line + (1 - planes[:, :, 4]) * side
+    return share
+
+
+def _halved(plane: F32) -> F32:
+    import cv2
+
+    size = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _resize_linear(planes: F32, width: int, height: int) -> F32:
+    import cv2
+
+    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _planes(side: F32, weight: F32, lab: F32) -> F32:
+    """(h, w, 5): the plane in colour space around every pixel (slope of three, offset), and its R squared."""
+
+    def window(planes: F32) -> F32:
+        return _blurred(planes, WIDE_RADIUS / 4)
+
+    w = weight[:, :, None]
+    total = window(weight)[:, :, None]
+    mean, mean_side = window(w * lab) / total, window(weight * side)[:, :, None] / total
+    pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    squares = np.stack([weight * lab[:, :, i] * lab[:, :, j] for i, j in pairs], axis=2)
+    a, d, f, b, c, e = np.moveaxis(window(squares) / total, 2, 0) - [mean[:, :, i] * mean[:, :, j] for i, j in pairs]
+    with_side = window(w * lab * side[:, :, None]) / total - mean * mean_side
+    a, d, f = a + COLOUR_NOISE, d + COLOUR_NOISE, f + COLOUR_NOISE
+    # Cramer's rule for the symmetric matrix ((a b c) (b d e) (c e f)).
+    rows = (
+        (d * f - e * e, c * e - b * f, b * e - c * d),
+        (c * e - b * f, a * f - c * c, b * c - a * e),
+        (b * e - c * d, b * c - a * e, a * d - b * b),
+    )
+    determinant = a * rows[0][0] + b * rows[0][1] + c * rows[0][2]
+    slope = np.stack([sum(row[i] * with_side[:, :, i] for i in range(3)) / determinant for row in rows], axis=2)
+    variance = np.maximum(window(weight * side * side)[:, :, None] / total - mean_side**2, np.float32(1e-6))
+    # How much of the difference between both sides colour explains: R squared.
+    trust = np.clip((slope * with_side).sum(axis=2, keepdims=True) / variance, 0, 1)
+    offset = mean_side - (slope * mean).sum(axis=2, keepdims=True)
+    # Every pixel lies in many windows: their planes are averaged, those that explain more counting more.
+    believed = total * trust + _SMALL
+    planes: F32 = np.concatenate([slope, offset, trust], axis=2) * believed
+    return window(planes) / window(believed[:, :, 0])[:, :, None]
+
+
 def _snap(depth: F32, picture: U8, radius: int) -> F32:
     """Sharpen the jumps of one level; depth (h, w) and picture (h, w, 3) have one size."""
     import cv2
 
-    far, near, strength = _ramps(depth, radius)
+    far, near, strength, _ = _ramps(depth, radius)
     rows, columns = np.nonzero(strength > 0.02)
     if rows.size == 0:
         return depth
