@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from depthflow.api import Renderer, estimate_depth, render
     from depthflow.errors import DepthFlowError
     from depthflow.jobs.spec import JobSpec
+    from depthflow.scene.camera import Camera
 
-__all__ = ["DepthFlowError", "JobSpec", "Renderer", "__version__", "estimate_depth", "render"]
+__all__ = ["Camera", "DepthFlowError", "JobSpec", "Renderer", "__version__", "estimate_depth", "render"]
 
 _HOMES = {
+    "Camera": "depthflow.scene.camera",
     "DepthFlowError": "depthflow.errors",
     "JobSpec": "depthflow.jobs.spec",
     "Renderer": "depthflow.api",

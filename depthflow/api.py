@@ -191,7 +191,7 @@ class Renderer:
         with depthflow.Renderer("photo.jpg", size=(1280, 720)) as renderer:
             for frame in renderer.frames(motion="orbital", fps=30, seconds=2):
                 ...                                   # (720, 1280, 3) uint8 sRGB, row 0 on top
-            still = renderer.render(Camera(x=0.1))
+            still = renderer.render(depthflow.Camera(x=0.1))
 
     Args:
         photo: path, URL, or (H, W, 3) uint8 sRGB.

@@ -39,9 +39,6 @@ CALM = 1.5
 Networks draw such ripples everywhere, and each costs triangles.
 """
 
-AHEAD = int(__import__("os").environ.get("AH", "2"))
-"""Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
-
 AHEAD = 2
 """Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
 
