@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -138,3 +139,31 @@ def test_ffmpeg_is_not_left_running(tmp_path: Path) -> None:
         with contextlib.suppress(OSError):  # it has ended meanwhile
             running.append(process.read_bytes().replace(b"\0", b" "))
     assert not any(b"lavfi -re -i color" in line for line in running)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "stereo", "found"),
+    [
+        ("clip.mkv", "ffv1", "left_right", "left_right"),
+        ("clip.mkv", "ffv1", "bottom_top", "bottom_top"),
+        ("clip.mkv", "ffv1", "anaglyph_cyan_red", "anaglyph_cyan_red"),
+        ("clip.webm", "webm", "right_left", "right_left"),
+        ("clip.webm", "webm", "anaglyph_cyan_red", None),  # WebM has no word for it
+        ("clip.mp4", "mp4", "top_bottom", "top_bottom"),
+        ("clip.mp4", "mp4", "left_right", "left_right"),
+        ("clip.mp4", "mp4", None, None),
+        ("clip.gif", "gif", "left_right", None),
+    ],
+)
+def test_how_two_views_lie_in_a_frame(tmp_path: Path, file: str, name: str, stereo: Any, found: str | None) -> None:
+    """Matroska has a field for it, H.264 a message; PyAV reads both without us."""
+    path = tmp_path / file
+    write(path, moving(64, 48, 3), name, stereo=stereo)
+    for depth in ("count", "decode"):
+        assert probe(path, depth=depth).stereo == found
+    with av.open(str(path)) as container:
+        field = container.streams.video[0].metadata.get("stereo_mode")
+        frame = next(container.decode(video=0))
+        message = frame.side_data.get("STEREO3D") is not None
+    assert field == (found if name in ("ffv1", "webm") else None)
+    assert message == (found is not None and not found.startswith("anaglyph"))

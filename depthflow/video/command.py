@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ffmpeg as graph
 
@@ -18,6 +18,14 @@ from depthflow.video.formats import FORMATS, FormatInfo
 
 TEXT_KEYS = ("title", "artist", "album", "comment", "description", "copyright", "date", "genre", "synopsis")
 """Metadata that MP4 and MOV have a place for; Matroska takes any."""
+
+Stereo = Literal[
+    "left_right", "right_left", "top_bottom", "bottom_top", "anaglyph_cyan_red", "anaglyph_green_magenta"
+]  # fmt: skip
+"""How two views lie in a frame, in Matroska's words."""
+_WEBM_STEREO = ("left_right", "right_left", "top_bottom", "bottom_top")
+_FRAME_PACKING = {"left_right": "3", "top_bottom": "4"}
+"""The same in the frame packing message of H.264 (ITU-T H.264, D.2.26), which x264 alone can write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class Target:
         quality: 0 to 100.
         crf: in the encoder's own scale; wins over quality.
         bitrate: as ffmpeg has it ("8M"); wins over both.
+        stereo: how two views lie in a frame; written where the container or the codec has a place for it.
     """
 
     file: Path
@@ -70,6 +79,7 @@ class Target:
     bitrate: str | None = None
     audio: Path | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    stereo: Stereo | None = None
 
 
 def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
@@ -89,11 +99,13 @@ def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
             options["b:a"] = "192k"
     command = compile_command(ffmpeg, streams, target.file, options, target.encoder)
     if target.format.metadata:
+        texts = [("-metadata", f"{key}={text}") for key, text in target.metadata.items()]
+        muxer = target.format.muxer_for(target.suffix)
+        if (muxer == "matroska" and target.stereo) or (muxer == "webm" and target.stereo in _WEBM_STEREO):
+            texts.append(("-metadata:s:v:0", f"stereo_mode={target.stereo}"))
         # ffmpeg-python cannot repeat an option; these go right before the file's name.
         place = command.index(str(target.file), -2)
-        command[place:place] = [
-            part for key, text in target.metadata.items() for part in ("-metadata", f"{key}={text}")
-        ]
+        command[place:place] = [part for text in texts for part in text]
     return command
 
 
@@ -149,6 +161,8 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
     }
     if _is_yuv(coded_format(frames, format_, encoder)) and not format_.full_range:
         options |= tags(frames.matrix)
+    if encoder.name == "libx264" and target.stereo in _FRAME_PACKING:
+        options["x264-params"] = f"frame-packing={_FRAME_PACKING[target.stereo]}"
     if format_.tag and muxer in ("mp4", "mov"):
         options["tag:v"] = format_.tag
     if muxer in ("mp4", "mov"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from depthflow.errors import FFmpegError, InputError, OutputError, SystemError_, UsageError
 from depthflow.video import finish
 from depthflow.video.colour import Matrix, PixelFormat, exact_rate, frame_bytes, matrix_for
-from depthflow.video.command import TEXT_KEYS, Frames, Target, encode_command, master_command
+from depthflow.video.command import TEXT_KEYS, Frames, Stereo, Target, encode_command, master_command
 from depthflow.video.encoders import EncoderChoice
 from depthflow.video.facts import VideoFacts
 from depthflow.video.formats import FormatInfo, check_output
@@ -57,6 +57,7 @@ class VideoWriter:
             may write nonsense, and counts the packets of software encoders: measured 0.7 s against 0.16 s
             for 60 frames at 1080p, and what a killed encoder leaves is found either way.
         matrix: the YUV matrix if it is not the one that the size asks for.
+        stereo: how two views lie in a frame, for players that ask; written where there is a place for it.
 
     Raises:
         UsageError: the format cannot do what is asked. OutputError: the file cannot be written here.
@@ -84,6 +85,7 @@ class VideoWriter:
         frames: int | None = None,
         verify: Literal["auto", "decode", "count"] = "auto",
         matrix: Matrix | None = None,
+        stereo: Stereo | None = None,
     ) -> None:
         self.path = Path(path).absolute()
         self.format = format
@@ -126,6 +128,7 @@ class VideoWriter:
             bitrate=bitrate,
             audio=_checked_audio(audio, encoder.ffmpeg),
             metadata=_checked_metadata(metadata or {}, format, self.path.suffix),
+            stereo=stereo,
         )
         # Built once before anything is made: a wrong preset is said here.
         encode_command(encoder.ffmpeg, self._frames, target)

@@ -22,6 +22,8 @@ class VideoFacts:
             others: "tv" or "pc", the primaries, and the transfer.
         bytes: size of the file.
         metadata: texts in the file: "comment", "title", "encoder" ...
+        stereo: how two views lie in its frames, in Matroska's words ("left_right", "top_bottom", ...); None where the
+            file says nothing.
         path: of the file.
     """
 
@@ -41,3 +43,4 @@ class VideoFacts:
     has_audio: bool = False
     rate: Fraction | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    stereo: str | None = None

@@ -47,11 +47,17 @@ def _probe_video(path: Path, depth: Depth, ffmpeg: str) -> VideoFacts:
         if packets.returncode == 0:
             break
     _check(packets.returncode, packets.stderr, path)
-    decode = [*wanted, "-f", "null", "-"] if depth == "decode" else []
-    decoded = run_ffmpeg([*source, *decode, "-f", "ffmetadata", "pipe:1"])
+    head, _, _ = packets.stderr.partition("Output #0")
+    if depth == "decode":
+        decode = [*source, *wanted, "-f", "null", "-"]
+    elif ": Video: h264" in head:
+        # What H.264 says of two views stands in its first frame; more threads would decode more frames.
+        decode = [source[0], "-threads", "1", *source[1:], *wanted, "-frames:v", "1", "-f", "null", "-"]
+    else:
+        decode = source
+    decoded = run_ffmpeg([*decode, "-f", "ffmetadata", "pipe:1"])
     _check(decoded.returncode, decoded.stderr, path)
 
-    head, _, _ = packets.stderr.partition("Output #0")
     streams = list(_VIDEO.finditer(head))
     stream = streams[min(index, len(streams) - 1)] if streams else None
     size = re.search(r"^#dimensions 0: (\d+)x(\d+)$", packets.stdout, re.MULTILINE)
@@ -77,6 +83,7 @@ def _probe_video(path: Path, depth: Depth, ffmpeg: str) -> VideoFacts:
         has_audio=_SOUND.search(head) is not None,
         rate=rate,
         metadata=_metadata(decoded.stdout),
+        stereo=_stereo(head, decoded.stderr),
         **colours,
     )
 
@@ -133,6 +140,22 @@ def _colours(details: str) -> dict[str, str | None]:
             keys = ("color_space", "color_primaries", "color_transfer")
             found |= {key: part for key, part in zip(keys, parts, strict=True) if part != "unknown"}
     return found
+
+
+_STEREO = {
+    "side by side": "left_right",
+    "side by side (inverted)": "right_left",
+    "top and bottom": "top_bottom",
+    "top and bottom (inverted)": "bottom_top",
+}
+
+
+def _stereo(head: str, log: str) -> str | None:
+    """How two views lie in a frame: from the container's text, else from what decoded frames say."""
+    if told := re.search(r"^\s*stereo_mode\s*: (\w+)$", head, re.MULTILINE):
+        return told[1]
+    told = re.search(r"^\s*stereo ?3d: ([\w ]+(?:\(inverted\))?)", log, re.MULTILINE | re.IGNORECASE)
+    return _STEREO.get(told[1].strip()) if told else None
 
 
 def _metadata(text: str) -> dict[str, str]:
