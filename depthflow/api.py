@@ -53,6 +53,11 @@ def render(
     crf: int | None = None,
     encoder: str | None = None,
     encoder_preset: str | None = None,
+    view: str | None = None,
+    separation: float | None = None,
+    anaglyph: str | None = None,
+    quilt: str | None = None,
+    swap_eyes: bool = False,
     model: str | None = None,
     depth: Source | None = None,
     invert_depth: bool = False,
@@ -84,6 +89,10 @@ def render(
         format: such as "mp4"; None takes it from the output's suffix.
         quality: 0 to 100. crf: the encoder's own scale instead.
         encoder: "auto", "software" or a name. encoder_preset: its speed preset.
+        view: "sbs", "tb", "sbs-half", "tb-half", "cross", "pair", "anaglyph", "quilt", "rgbd" or "rgbd-half".
+        separation: how far apart nearest and farthest plane lie between the eyes, per cent of the frame's width.
+        anaglyph: "dubois", "green-magenta" and so on. quilt: "8x6" or a display's name. Each implies its view.
+        swap_eyes: exchange the eyes.
         model: depth network by name or .onnx path. depth: a depth map's file instead.
         provider: ONNX Runtime execution provider.
         gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
@@ -117,6 +126,7 @@ def render(
             "crf": crf,
             "encoder": encoder,
             "encoder_preset": encoder_preset,
+            "view": view_part(view, separation=separation, anaglyph=anaglyph, quilt=quilt, swap=swap_eyes),
             "overwrite": overwrite,
         },
     )
@@ -157,6 +167,16 @@ def build_spec(photo: str, *, preset: str | None = None, seed: int | None = None
     if seed is not None:
         job["seed"] = seed
     return JobSpec.parse(job, source="options")
+
+
+def view_part(
+    mode: str | None, *, separation: float | None, anaglyph: str | None, quilt: str | None, swap: bool
+) -> dict[str, Any] | None:
+    """The `view` of an output from single options; None if none of them is given."""
+    if mode is None:
+        mode = "anaglyph" if anaglyph is not None else "quilt" if quilt is not None else None
+    given = {"mode": mode, "separation": separation, "anaglyph": anaglyph, "quilt": quilt, "swap": swap or None}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def _text(path: Source | None) -> str | None:

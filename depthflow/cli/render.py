@@ -71,6 +71,27 @@ def render(
     encoder_preset: Annotated[
         str | None, _option(OUTPUT, "--encoder-preset", help="Its speed, such as veryfast or slow.", metavar="NAME")
     ] = None,
+    view: Annotated[
+        str | None,
+        _option(
+            OUTPUT,
+            "--view",
+            help="sbs, tb (also -half), cross, pair, anaglyph, quilt, rgbd (also -half): docs/stereo.md.",
+            metavar="MODE",
+        ),
+    ] = None,
+    separation: Annotated[
+        float | None,
+        _option(OUTPUT, "--separation", help="Between the eyes, near against far: % of the width.", metavar="PERCENT"),
+    ] = None,
+    anaglyph: Annotated[
+        str | None,
+        _option(OUTPUT, "--anaglyph", help="dubois, green-magenta, amber-blue, half-colour, ...", metavar="METHOD"),
+    ] = None,
+    quilt: Annotated[
+        str | None, _option(OUTPUT, "--quilt", help="8x6, or a display: go, portrait, ...", metavar="GRID|DISPLAY")
+    ] = None,
+    swap_eyes: Annotated[bool, _option(OUTPUT, "--swap-eyes", help="Exchange the eyes.")] = False,
     audio: Annotated[
         Path | None, _option(OUTPUT, "--audio", help="Sound file to lay under the video.", metavar="FILE")
     ] = None,
@@ -176,7 +197,7 @@ def render(
     ] = False,
 ) -> None:
     """Make photos into parallax videos."""
-    from depthflow.api import build_spec
+    from depthflow.api import build_spec, view_part
     from depthflow.errors import UsageError
     from depthflow.jobs.batch import Item, collect, is_batch
     from depthflow.jobs.library import resolve, timeline_data
@@ -232,6 +253,7 @@ def render(
             "crf": crf,
             "encoder": encoder,
             "encoder_preset": encoder_preset,
+            "view": view_part(view, separation=separation, anaglyph=anaglyph, quilt=quilt, swap=swap_eyes),
             "overwrite": overwrite,
         },
         **({} if timeline is None else {"timeline": timeline_data(timeline)}),
@@ -242,7 +264,7 @@ def render(
     info = format_for(spec.outputs[0].path, spec.outputs[0].format)
     if batch or into_folder:
         folder = Path(output).expanduser() if output is not None else None
-        items = collect(photos, ending=ending(info, spec.outputs[0].frames), folder=folder, recursive=recursive)
+        items = collect(photos, ending=ending(info, spec.outputs[0]), folder=folder, recursive=recursive)
     else:
         items = [Item(photos[0], None)]
     if print_job:
@@ -287,9 +309,8 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
 
     failures: list[DepthFlowError] = []
     for number, (photo, job) in enumerate(jobs, start=1):
-        target = job.outputs[0].path
-        if batch and target is not None and not job.outputs[0].overwrite and Path(target).exists():
-            shown.skipped(photo, Path(target))
+        if batch and (done := _done_already(job)) is not None:
+            shown.skipped(photo, done)
             continue
         shown.begin(photo, number, len(jobs))
         try:
@@ -313,6 +334,18 @@ def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken
         # Nothing was made, and for one reason: that reason's code says more than "some failed".
         nothing.exit_code = codes.pop() if len(codes) == 1 else BatchError.exit_code
         raise nothing
+
+
+def _done_already(job: JobSpec) -> Path | None:
+    """The result of a job, if it is there and may not be replaced."""
+    from depthflow.jobs.view import files_of
+    from depthflow.video.formats import format_for
+
+    output = job.outputs[0]
+    if output.path is None or output.overwrite:
+        return None
+    files = files_of(Path(output.path), output.view, format_for(output.path, output.format))
+    return files[0] if all(file.exists() for file in files) else None
 
 
 def _machine_readable(shown: Display) -> bool:

@@ -171,6 +171,10 @@ def apply_preset(job: dict[str, Any], preset: Preset) -> dict[str, Any]:
         if part == "output":
             outputs = list(job.get("outputs", ({},)))
             merged["outputs"] = [{**outputs[0], **values}, *outputs[1:]]
+            view = values.get("view")
+            if isinstance(view, dict) and "mode" not in view:
+                # Another separation for the same view; another view begins anew.
+                merged["outputs"][0]["view"] = {**outputs[0].get("view", {}), **view}
         else:
             merged[part] = {**(job.get(part) or {}), **values}
     return merged

@@ -22,8 +22,8 @@ from depthflow.images import Limits, Photo, load_photo, name_of
 from depthflow.jobs.animation import animation_of, timing_of
 from depthflow.jobs.depth import CACHE_BYTES, depth_of, is_local
 from depthflow.jobs.library import resolve
-from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import JobSpec, OutputSpec
+from depthflow.jobs.view import check_view, fan_of, files_of, layout_of, mix_of, name_note, stereo_of, tag_of
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.scene.camera import Camera
 
@@ -53,7 +53,7 @@ class Result:
 
     Attributes:
         spec: the job, its motion written out.
-        outputs: one entry per output, in order.
+        outputs: one entry per file, in the order of the outputs; a pair of views has two.
         timings: seconds per stage.
         notes: what was not as asked for; lines for people.
     """
@@ -69,7 +69,7 @@ class _Plan:
     """One output, checked before any work is done."""
 
     spec: OutputSpec
-    path: Path
+    paths: tuple[Path, ...]
     format: FormatInfo
     encoder: EncoderChoice
 
@@ -132,7 +132,7 @@ def make(
     with run.stage(StageClock(report, "depth", 1)) as clock:
         depth = depth_of(photo, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)
         clock.update(1)
-    made = tuple(_render(spec, plan, photo, depth, run) for plan in plans)
+    made = tuple(file for plan in plans for file in _render(spec, plan, photo, depth, run))
     report(Progress("done", len(made), len(made), time.monotonic() - started))
     return Result(spec, made, run.timings, tuple(run.notes))
 
@@ -148,32 +148,34 @@ def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
 
     timing_of(spec, output)
     info = format_for(output.path, output.format)
-    path = output_path(spec.photo, output, info)
-    check_output(
-        info,
-        path=str(path),
-        fps=output.fps,
-        frames=output.frames,
-        crf=output.crf,
-        audio=spec.audio is not None,
-    )
-    for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
-        if source is not None and _same_file(path, source):
-            raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
-    check_free(path, overwrite=output.overwrite)
-    return _Plan(output, path, info, choose_encoder(info, output.encoder))
+    check_view(spec, output)
+    paths = files_of(output_path(spec.photo, output, info), output.view, info)
+    for path in paths:
+        check_output(
+            info,
+            path=str(path),
+            fps=output.fps,
+            frames=output.frames,
+            crf=output.crf,
+            audio=spec.audio is not None,
+        )
+        for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
+            if source is not None and _same_file(path, source):
+                raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
+        check_free(path, overwrite=output.overwrite)
+    return _Plan(output, paths, info, choose_encoder(info, output.encoder))
 
 
-def ending(info: FormatInfo, frames: int) -> str:
+def ending(info: FormatInfo, output: OutputSpec) -> str:
     """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images."""
-    return "-frames" if info.kind == "images" and frames > 1 else info.suffix
+    return tag_of(output) + ("-frames" if info.kind == "images" and output.frames > 1 else info.suffix)
 
 
 def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
     """Where an output goes: as named, or beside the photo; photos without a folder go into the current one."""
     if output.path is not None:
         return Path(output.path).expanduser()
-    name = f"{name_of(photo)}{ending(info, output.frames)}"
+    name = f"{name_of(photo)}{ending(info, output)}"
     if not is_local(photo):
         return Path(name)
     source = Path(photo).expanduser()
@@ -194,10 +196,11 @@ def _check_apart(plans: list[_Plan]) -> None:
     Raises:
         UsageError: they do.
     """
-    places = [plan.path.absolute() for plan in plans]
-    for place, plan in zip(places, plans, strict=True):
+    paths = [path for plan in plans for path in plan.paths]
+    places = [path.absolute() for path in paths]
+    for place, path in zip(places, paths, strict=True):
         if places.count(place) > 1:
-            raise UsageError(f"{plan.path}: two outputs have this path", "give each a path of its own")
+            raise UsageError(f"{path}: two outputs have this path", "give each a path of its own")
 
 
 # -- frames ----------------------------------------------------------------------------------------------------
@@ -212,80 +215,95 @@ def cameras_of(spec: JobSpec, output: OutputSpec, depth: NDArray[np.float32] | N
     return animation_of(spec, output, depth).cameras
 
 
-def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> Made:
+def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> list[Made]:
     from depthflow.render.frames import FrameRenderer
     from depthflow.render.yuv import pack_420
     from depthflow.video.colour import matrix_for
-    from depthflow.video.encode import VideoWriter
-    from depthflow.video.formats import even_size
+    from depthflow.video.encode import VideoWriter, close_together
 
     started = time.monotonic()
     output = plan.spec
     # What ends as 8-bit 4:2:0 is drawn as YUV: half the bytes to move, and no frame to convert.
     packed = plan.format.kind == "video" and plan.format.pixel_format == "yuv420p"
-    size, note = even_size(*frame_size(output.size, photo.size, output.fit), plan.format)
+    places, note = layout_of(output, photo.size, plan.format)
+    fan = fan_of(output.view)
+    # Several files share the views of a frame, one each.
+    parts = places.viewports if len(plan.paths) > 1 else ((0, 0, *places.frame),)
+    _, _, *size = parts[0]
     # Whatever fails from here on, what is on the GPU is freed and the work file removed.
     with ExitStack() as stack:
         with run.stage(StageClock(run.report, "prepare", 1)) as clock:
             if note:
                 run.warn(clock, note)
-            if plan.encoder.note:
-                run.warn(clock, plan.encoder.note)
+            for more in (plan.encoder.note, name_note(plan.paths[0], output)):
+                if more:
+                    run.warn(clock, more)
             cameras = cameras_of(spec, output, depth)
             renderer = stack.enter_context(
                 FrameRenderer(
                     photo.pixels,
                     depth,
-                    size=size,
+                    size=places.view,
                     fit=output.fit,
                     edge=spec.render.edge,
                     layers=spec.layers.count,
                     supersample=spec.render.supersample,
                     colour=matrix_for(size[1]) if packed else "rgb",
+                    views=places,
+                    anaglyph=mix_of(output.view),
                     gl_backend=spec.render.gl_backend,
                     gl_device=spec.render.gl_device,
                 )
             )
             if renderer.gl.passed_over:
                 run.warn(clock, f"drawn through OpenGL by {renderer.gl.backend} ({renderer.gl.passed_over})")
-            cameras = renderer.framed(cameras)
-            renderer.prepare(cameras)
+            shots = renderer.shots(renderer.framed(cameras, fan), fan)
+            renderer.prepare_shots(shots)
             clock.update(1)
-        writer = stack.enter_context(
-            VideoWriter(
-                plan.path,
-                width=size[0],
-                height=size[1],
-                fps=output.fps,
-                format=plan.format,
-                encoder=plan.encoder,
-                quality=output.quality,
-                crf=output.crf,
-                preset=output.encoder_preset,
-                pixel_format="yuv420p" if packed else "rgb24",
-                audio=Path(spec.audio) if spec.audio else None,
-                metadata={"comment": f"DepthFlow {spec.shareable().canonical()}"},
-                overwrite=output.overwrite,
-                frames=len(cameras),
+        writers = [
+            stack.enter_context(
+                VideoWriter(
+                    path,
+                    width=size[0],
+                    height=size[1],
+                    fps=output.fps,
+                    format=plan.format,
+                    encoder=plan.encoder,
+                    quality=output.quality,
+                    crf=output.crf,
+                    preset=output.encoder_preset,
+                    pixel_format="yuv420p" if packed else "rgb24",
+                    audio=Path(spec.audio) if spec.audio else None,
+                    metadata={"comment": f"DepthFlow {spec.shareable().canonical()}"},
+                    overwrite=output.overwrite,
+                    frames=len(shots),
+                    stereo=stereo_of(output.view),
+                )
             )
-        )
-        with run.stage(StageClock(run.report, "render", len(cameras))) as clock:
-            frames = map(pack_420, renderer.raw_frames(cameras)) if packed else renderer.frames(cameras)
+            for path in plan.paths
+        ]
+        with run.stage(StageClock(run.report, "render", len(shots))) as clock:
+            frames = renderer.raw_frames(shots) if packed else renderer.frames(shots)
             for done, frame in enumerate(frames, start=1):
                 run.cancel.check()
-                writer.write(frame)
+                for writer, (x, y, width, height) in zip(writers, parts, strict=True):
+                    part = frame[y : y + height, x : x + width]
+                    writer.write(pack_420(part) if packed else part)
                 clock.update(done)
         with run.stage(StageClock(run.report, "publish", 1)) as clock:
-            facts = writer.close()
+            found = close_together(writers)
             clock.update(1)
-    return Made(
-        path=plan.path,
-        format=plan.format.name,
-        frames=facts.frames,
-        width=facts.width,
-        height=facts.height,
-        fps=output.fps,
-        bytes=facts.bytes,
-        encoder=plan.encoder.name,
-        seconds=time.monotonic() - started,
-    )
+    return [
+        Made(
+            path=path,
+            format=plan.format.name,
+            frames=facts.frames,
+            width=facts.width,
+            height=facts.height,
+            fps=output.fps,
+            bytes=facts.bytes,
+            encoder=plan.encoder.name,
+            seconds=time.monotonic() - started,
+        )
+        for path, facts in zip(plan.paths, found, strict=True)
+    ]

@@ -57,7 +57,7 @@ def make_preview(
     scale = side / max(width, height)
     size = f"{max(2, 2 * round(width * scale / 2))}x{max(2, 2 * round(height * scale / 2))}"
     small = {**output.model_dump(), "size": size, "loops": 1, "crf": None, "encoder": "auto", "encoder_preset": None}
-    small |= {"fps": FPS, "format": None, "path": str(path), "overwrite": overwrite, "quality": 75}
+    small |= {"view": {}, "fps": FPS, "format": None, "path": str(path), "overwrite": overwrite, "quality": 75}
     if path.suffix.lower() not in _STILLS:
         make(spec.with_(outputs=[small]), report=report, cancel=cancel)
         return path

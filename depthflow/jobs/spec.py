@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
@@ -24,12 +25,14 @@ from depthflow.errors import UsageError
 from depthflow.jobs.described import add_descriptions
 from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
+from depthflow.scene.anaglyph import Method
 from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
 from depthflow.scene.keys import Track
 from depthflow.scene.motion import Motion, check_pivot
 from depthflow.scene.parameters import TABLE
 from depthflow.scene.timeline import Timeline
+from depthflow.scene.views import LEFT_AND_RIGHT, Mode, quilt
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml", "openvino"]
 GLBackend = Literal["auto", "egl", "osmesa", "glfw"]
@@ -190,6 +193,48 @@ class RenderSpec(Part):
     """Frames are drawn this many times larger, then averaged down."""
 
 
+class ViewSpec(Part):
+    """How many views of the scene a frame holds, and how they lie in it."""
+
+    mode: Mode = "mono"
+    """mono; sbs, tb (two eyes side by side or above each other, -half squeezed into one frame); cross (eyes exchanged,
+    for squinting); pair (two files); anaglyph (coloured glasses); quilt (Looking Glass); rgbd (depth beside it)."""
+    separation: Annotated[float, Field(ge=0, le=50)] | None = None
+    """How much farther the nearest plane moves than the farthest between the first and the last view, per cent of the
+    frame's width; None is 3 for two eyes and 10 for a quilt."""
+    anaglyph: Method | None = None
+    """How both eyes' colours mix, if the mode is anaglyph; None is dubois, for red and cyan glasses."""
+    quilt: Annotated[str, Field(max_length=40)] | None = None
+    """Grid of a quilt: COLUMNSxROWS, or the display's name; None is portrait."""
+    swap: bool = False
+    """Exchange the eyes."""
+
+    @field_validator("anaglyph", mode="before")
+    @classmethod
+    def _either_spelling(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"\bcolor\b", "colour", value.replace("gray", "grey").replace("optimized", "optimised"))
+
+    @field_validator("quilt")
+    @classmethod
+    def _quilt_is_known(cls, value: str | None) -> str | None:
+        if value is not None:
+            quilt(value)
+        return value
+
+    @model_validator(mode="after")
+    def _belongs_to_the_mode(self) -> Self:
+        for name in ("anaglyph", "quilt"):
+            if getattr(self, name) is not None and self.mode != name:
+                raise ValueError(f"{name} is for the mode {name!r}, not {self.mode!r}")
+        if self.mode not in (*LEFT_AND_RIGHT, "quilt"):
+            for name in ("separation", "swap"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is for several views, and {self.mode!r} has one")
+        return self
+
+
 class OutputSpec(Part):
     """One file to make."""
 
@@ -198,7 +243,8 @@ class OutputSpec(Part):
     format: Format | None = None
     """None takes it from the path's suffix, else mp4."""
     size: Annotated[str, Field(max_length=20)] = "1080p"
-    """WIDTHxHEIGHT, WIDTHx, xHEIGHT, 1080p (the shorter side), or a name such as 4k, square, story."""
+    """WIDTHxHEIGHT, WIDTHx, xHEIGHT, 1080p (the shorter side), or a name such as 4k, square, story; of one view, where
+    the file is a row, a column or a grid of whole views."""
     fit: Literal["crop", "pad", "fit", "fill"] = "crop"
     """When the aspect ratios differ: cut off, add bars, shrink the frame, or stretch."""
     fps: Annotated[float, Field(gt=0, le=480)] = 30.0
@@ -215,6 +261,8 @@ class OutputSpec(Part):
     """auto, software, or a name such as nvenc or libx264."""
     encoder_preset: Annotated[str, Field(max_length=40)] | None = None
     """The encoder's speed preset, such as veryfast."""
+    view: ViewSpec = ViewSpec()
+    """Several views of the scene: stereo, a quilt, depth beside the colour."""
     overwrite: bool = False
     """Replace a file that is already there."""
 

@@ -205,6 +205,10 @@ class FrameRenderer:
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
         self._gl.run(lambda: self._alive()[0].set_sheets(sheets, "clamp" if clamped else "mirror"))
 
+    def prepare_shots(self, shots: Sequence[Shot]) -> None:
+        """`prepare` for several views: what the outermost of them need is enough for those between."""
+        self.prepare([shot.cameras[side] for side in self._outer for shot in shots])
+
     def _sheets(self) -> list[tuple[Mesh, NDArray[np.uint8]]]:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
         photo = self._resample(self._scale)
@@ -258,8 +262,7 @@ class FrameRenderer:
         clip = [shot if isinstance(shot, Shot) else Shot((shot,)) for shot in shots]
         if not clip:
             return
-        # What the outermost views need is enough for those between.
-        self.prepare([shot.cameras[side] for side in self._outer for shot in clip])
+        self.prepare_shots(clip)
         left = iter(clip)
         spare = [self._buffer() for _ in range(AHEAD + 1)]
         drawn: deque[tuple[NDArray[np.uint8], Future[NDArray[np.uint8]]]] = deque()
