@@ -274,6 +274,15 @@ def test_depth_shows_the_moved_picture_with_near_in_white(planes):
     assert (rows.min(), rows.max()) == pytest.approx((70, 169), abs=2)
 
 
+def test_depth_shows_no_facets_where_nothing_moves():
+    """A camera that stands still needs hardly any triangles, but depth that is looked at does."""
+    depth = cv2.GaussianBlur(np.random.default_rng(5).random((192, 256)).astype(np.float32), (0, 0), 12)
+    depth = (depth - depth.min()) / (depth.max() - depth.min())
+    places = layout("rgbd", (256, 192))
+    grey = cut_out(shoot(noise(1, 192, 256), depth, places, Camera(), Fan()), places.depth)[..., 0]
+    assert np.abs(grey - depth * 255).max() <= 3
+
+
 def test_depth_is_linear_and_whole():
     """A ramp from far to near keeps its values, in RGB and in YUV, squeezed or not."""
     depth = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (64, 1))

@@ -160,6 +160,12 @@ def test_quilts_are_understood_by_name_and_by_grid():
     assert quilt("Portrait") == DEVICES["portrait"]
     assert quilt("5x9") == Quilt(5, 9)
     assert quilt("8x6a0.75") == Quilt(8, 6, aspect=0.75)
-    for wrong, said in (("portrai", "allowed"), ("1x1", "2 to"), ("20x20", "2 to"), ("8x6a99", "aspect"), ("", "no q")):
+    for wrong, said in (
+        ("portrai", "did you mean 'portrait'"),
+        ("1x1", "2 to"),
+        ("20x20", "2 to"),
+        ("8x6a99", "aspect"),
+        ("", "unknown"),
+    ):
         with pytest.raises(ValueError, match=said):
             quilt(wrong)

@@ -227,11 +227,14 @@ class ViewSpec(Part):
     def _belongs_to_the_mode(self) -> Self:
         for name in ("anaglyph", "quilt"):
             if getattr(self, name) is not None and self.mode != name:
-                raise ValueError(f"{name} is for the mode {name!r}, not {self.mode!r}")
+                raise UsageError(f"{name} is for the mode {name!r}, not {self.mode!r}", "leave one of them out")
         if self.mode not in (*LEFT_AND_RIGHT, "quilt"):
             for name in ("separation", "swap"):
                 if getattr(self, name):
-                    raise ValueError(f"{name} is for several views, and {self.mode!r} has one")
+                    raise UsageError(
+                        f"{name} is for several views, and {self.mode!r} has one",
+                        "choose a mode such as sbs, tb, anaglyph, pair or quilt",
+                    )
         return self
 
 

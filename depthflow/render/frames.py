@@ -45,6 +45,7 @@ AHEAD = 2
 _LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
 _COARSEST = 0.05
 _FINEST = 1e-4
+_GREY = 1 / 255
 _SMALLEST_CUT = 16
 _ROUNDS, _CLOSE_ENOUGH = 6, 1.0002
 
@@ -213,9 +214,11 @@ class FrameRenderer:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
         photo = self._resample(self._scale)
         pixel = self.pixel / max(self._reach, 1e-9)
-        error = float(np.clip(TOLERANCE * pixel, _FINEST, _COARSEST))
+        # Depth that is drawn itself shows every facet.
+        coarsest = _COARSEST if self._depth_view is None else _GREY
+        error = float(np.clip(TOLERANCE * pixel, _FINEST, coarsest))
         build = partial(build_mesh, extent=self.extent, error=error, margin=self._margin, edge=self._edge)
-        calm = partial(_calm, ripple=min(CALM * pixel, _COARSEST))
+        calm = partial(_calm, ripple=min(CALM * pixel, coarsest))
         depth = self._depth
         if depth.shape[1] > photo.shape[1]:
             # A small frame: depth finer than the picture would cut between its pixels.

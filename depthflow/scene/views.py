@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.scene.camera import Camera, matrix
+from depthflow.scene.parameters import nearest
 
 Mode = Literal[
     "mono", "sbs", "sbs-half", "tb", "tb-half", "cross", "pair", "anaglyph", "quilt", "rgbd", "rgbd-half"
@@ -85,7 +86,9 @@ def quilt(text: str) -> Quilt:
         return DEVICES[name]
     match = _GRID.fullmatch(name)
     if match is None:
-        raise ValueError(f"{text!r} is no quilt; allowed: COLUMNSxROWS such as 8x6, or {', '.join(DEVICES)}")
+        raise ValueError(
+            f"unknown quilt {text!r}: not COLUMNSxROWS such as 8x6, and no display; {nearest(name, DEVICES)}"
+        )
     columns, rows = int(match[1]), int(match[2])
     if not 2 <= columns * rows <= MAX_VIEWS:
         raise ValueError(f"a quilt has 2 to {MAX_VIEWS} views, not {columns * rows}")

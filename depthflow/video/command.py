@@ -161,7 +161,8 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
     }
     if _is_yuv(coded_format(frames, format_, encoder)) and not format_.full_range:
         options |= tags(frames.matrix)
-    if encoder.name == "libx264" and target.stereo in _FRAME_PACKING:
+    # Never both: ffmpeg 9 cannot decode a Matroska file whose field and whose H.264 message say the same.
+    if encoder.name == "libx264" and target.stereo in _FRAME_PACKING and muxer != "matroska":
         options["x264-params"] = f"frame-packing={_FRAME_PACKING[target.stereo]}"
     if format_.tag and muxer in ("mp4", "mov"):
         options["tag:v"] = format_.tag
