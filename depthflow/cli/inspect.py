@@ -23,7 +23,7 @@ def inspect(
     from depthflow.jobs.spec import JobSpec
     from depthflow.video.probe import probe
 
-    facts = probe(file, depth="count")
+    facts = probe(file, depth="count", first_frame=True)
     comment = facts.metadata.get("comment", "")
     spec = None
     if comment.startswith(_MARK):

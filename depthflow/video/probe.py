@@ -18,12 +18,15 @@ __all__ = ["Depth", "VideoFacts", "has_sound", "probe"]
 Depth = Literal["decode", "count"]
 
 
-def probe(path: Path | str, *, depth: Depth = "decode", ffmpeg: str | None = None) -> VideoFacts:
+def probe(
+    path: Path | str, *, depth: Depth = "decode", first_frame: bool = False, ffmpeg: str | None = None
+) -> VideoFacts:
     """Read a video, an animation, an image, or a folder of images.
 
     Args:
         depth: "decode" decodes every frame and fails where the decoder notices damage; "count" reads the packets only,
             at a quarter of the time, and sees truncation but no damage within a frame.
+        first_frame: with "count", decode the first frame all the same: only there does H.264 say how two views lie.
         ffmpeg: the ffmpeg to use; None takes the preferred one.
 
     Raises:
@@ -34,10 +37,10 @@ def probe(path: Path | str, *, depth: Depth = "decode", ffmpeg: str | None = Non
         return probe_images(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    return _probe_video(path, depth, ffmpeg or ffmpeg_path())
+    return _probe_video(path, depth, first_frame, ffmpeg or ffmpeg_path())
 
 
-def _probe_video(path: Path, depth: Depth, ffmpeg: str) -> VideoFacts:
+def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> VideoFacts:
     source = [ffmpeg, "-hide_banner", "-nostats", "-xerror", "-i", str(path.absolute())]
     # The packets' own clock gives the exact rate; ffmpeg's description of the streams comes with it.
     # An AVIF animation has its poster for the first stream, and itself for the second.
@@ -48,15 +51,14 @@ def _probe_video(path: Path, depth: Depth, ffmpeg: str) -> VideoFacts:
             break
     _check(packets.returncode, packets.stderr, path)
     head, _, _ = packets.stderr.partition("Output #0")
-    if depth == "decode":
-        decode = [*source, *wanted, "-f", "null", "-"]
-    elif ": Video: h264" in head:
-        # What H.264 says of two views stands in its first frame; more threads would decode more frames.
-        decode = [source[0], "-threads", "1", *source[1:], *wanted, "-frames:v", "1", "-f", "null", "-"]
-    else:
-        decode = source
-    decoded = run_ffmpeg([*decode, "-f", "ffmetadata", "pipe:1"])
+    decode = [*wanted, "-f", "null", "-"] if depth == "decode" else []
+    decoded = run_ffmpeg([*source, *decode, "-f", "ffmetadata", "pipe:1"])
     _check(decoded.returncode, decoded.stderr, path)
+    log = decoded.stderr
+    if first_frame and depth == "count":
+        # Whether the frame is damaged is not asked here.
+        begin = [part for part in source if part != "-xerror"]
+        log += run_ffmpeg([*begin, *wanted, "-frames:v", "1", "-f", "null", "-"]).stderr
 
     streams = list(_VIDEO.finditer(head))
     stream = streams[min(index, len(streams) - 1)] if streams else None
@@ -83,7 +85,7 @@ def _probe_video(path: Path, depth: Depth, ffmpeg: str) -> VideoFacts:
         has_audio=_SOUND.search(head) is not None,
         rate=rate,
         metadata=_metadata(decoded.stdout),
-        stereo=_stereo(head, decoded.stderr),
+        stereo=_stereo(head, log),
         **colours,
     )
 
