@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,39 @@ def strings() -> dict[str, str]:
 def max_texture_size() -> int:
     """Longest side of a texture or framebuffer, pixels."""
     return int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
+
+
+def objects(least: int = 500) -> dict[str, int]:
+    """How many objects of each kind are alive.
+
+    Some drivers give out the lowest free name, others the next one: names are looked at up to a new one, and at least
+    up to `least`.
+    """
+    kinds = {
+        "textures": (GL.glIsTexture, GL.glGenTextures, GL.glDeleteTextures),
+        "buffers": (GL.glIsBuffer, GL.glGenBuffers, GL.glDeleteBuffers),
+        "framebuffers": (GL.glIsFramebuffer, GL.glGenFramebuffers, GL.glDeleteFramebuffers),
+        "renderbuffers": (GL.glIsRenderbuffer, GL.glGenRenderbuffers, GL.glDeleteRenderbuffers),
+        "vertex arrays": (GL.glIsVertexArray, GL.glGenVertexArrays, GL.glDeleteVertexArrays),
+        "queries": (GL.glIsQuery, GL.glGenQueries, GL.glDeleteQueries),
+    }
+    alive = {}
+    for kind, (is_one, make, free) in kinds.items():
+        new = int(np.ravel(make(1))[0])  # a number or an array of one
+        free(1, [new])
+        alive[kind] = _count(is_one, max(new, least))
+    new = int(GL.glCreateShader(GL.GL_VERTEX_SHADER))
+    GL.glDeleteShader(new)
+    # They share their names.
+    return {
+        **alive,
+        "shaders": _count(GL.glIsShader, max(new, least)),
+        "programs": _count(GL.glIsProgram, max(new, least)),
+    }
+
+
+def _count(is_one: Callable[[int], int], most: int) -> int:
+    return sum(bool(is_one(name)) for name in range(1, most + 1))
 
 
 def error() -> int:

@@ -1,0 +1,180 @@
+"""Many renders in one process: what OpenGL holds, memory, open files and threads stay where they were."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable
+from itertools import cycle, islice
+from pathlib import Path
+
+import gl_scene
+import pytest
+
+from depthflow.errors import Cancelled
+from depthflow.jobs.pipeline import make
+from depthflow.jobs.spec import JobSpec
+from depthflow.progress import CancelToken, Progress
+from depthflow.render.context import context
+from depthflow.render.frames import FrameRenderer
+from depthflow.render.stage import Stage
+from depthflow.scene.camera import Camera
+from depthflow.video.encode import VideoWriter
+
+pytestmark = [
+    pytest.mark.gl,
+    pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc"),
+]
+
+CLIP = [Camera(x=0.1 * number) for number in range(4)]
+
+MEMORY = 4.0
+"""10^6 bytes that the memory of a process may grow by; what one of these renders holds is about 0.4."""
+
+
+def gl_objects() -> dict[str, int]:
+    from depthflow.render import gl_raw
+
+    def count() -> dict[str, int]:
+        context().flush()
+        return gl_raw.objects()
+
+    return context().run(count)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def memory() -> float:
+    """Of this process, 10^6 bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def holds_nothing(renders: list[Callable[[], None]], warm_up: int, times: int) -> None:
+    """Do them in turn, and find that the last `times` of them left nothing behind."""
+    for render in islice(cycle(renders), warm_up):
+        render()
+    finished()  # the program that was used last stays until another one is
+    gc.collect()
+    before = gl_objects(), open_files(), threading.active_count()
+    held = memory()
+    for render in islice(cycle(renders), times):
+        render()
+    finished()  # the program that was used last stays until another one is
+    gc.collect()
+    assert (gl_objects(), open_files(), threading.active_count()) == before
+    assert memory() - held < MEMORY
+
+
+def renderer() -> FrameRenderer:
+    return FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, colour="bt709")
+
+
+def finished() -> None:
+    with renderer() as drawer:
+        assert len(list(drawer.raw_frames(CLIP, keep=True))) == len(CLIP)
+
+
+def in_two_sizes_of_mesh() -> None:
+    with renderer() as drawer:
+        drawer.render(CLIP[1])
+        drawer.render(CLIP[3])  # moves farther: mesh and textures are made anew
+
+
+def left_in_the_middle() -> None:
+    with renderer() as drawer:
+        next(iter(drawer.raw_frames(CLIP)))
+
+
+def never_closed() -> None:
+    renderer().render(CLIP[1])
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A render that fails on the render thread while the second frame is drawn."""
+    real, drawn = Stage.draw, 0
+
+    def draw(*args: object) -> None:
+        nonlocal drawn
+        drawn += 1
+        if drawn == 2:
+            raise MemoryError("as a driver says it")
+        real(*args)  # type: ignore[arg-type]
+
+    def failing() -> None:
+        nonlocal drawn
+        drawn = 0
+        with monkeypatch.context() as patch, renderer() as drawer:
+            patch.setattr(Stage, "draw", draw)
+            with pytest.raises(MemoryError, match="as a driver says it"):
+                list(drawer.raw_frames(CLIP))
+
+    return failing
+
+
+def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
+    holds_nothing([finished, in_two_sizes_of_mesh, left_in_the_middle, never_closed, failing], 10, 25)
+
+
+def test_the_count_sees_what_is_alive() -> None:
+    gc.collect()
+    before = gl_objects()
+    with renderer() as drawer:
+        list(drawer.raw_frames(CLIP))
+        alive = gl_objects()
+    more = {kind: count - before[kind] for kind, count in alive.items()}
+    # A target and two layers; the fringe has indices of its own.
+    assert more["textures"] == 3
+    assert more["buffers"] >= 4
+    assert (more["framebuffers"], more["renderbuffers"]) == (1, 1)
+    assert gl_objects() == before
+
+
+@pytest.fixture
+def jobs(photo: Path, depth_map: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """Whole jobs: one is made, one is cancelled and one fails between two frames."""
+    output = {"path": str(photo.with_name("clip.mp4")), "size": "64x48", "fps": 8, "duration": 0.5, "overwrite": True}
+    spec = JobSpec.parse({"photo": str(photo), "depth": {"file": str(depth_map)}, "outputs": [output]})
+
+    def made() -> None:
+        make(spec)
+
+    def cancelled() -> None:
+        token = CancelToken()
+
+        def report(event: Progress) -> None:
+            if event.stage == "render":
+                token.cancel()  # noticed when the first frame is there
+
+        with pytest.raises(Cancelled):
+            make(spec, report=report, cancel=token)
+
+    def failed() -> None:
+        written = 0
+
+        def write(*_: object) -> None:
+            nonlocal written
+            written += 1
+            if written == 2:
+                raise OSError("no space")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(VideoWriter, "write", write)
+            with pytest.raises(OSError, match="no space"):
+                make(spec)
+
+    return [made, cancelled, failed]
+
+
+def test_jobs_leave_nothing_behind(jobs: list[Callable[[], None]]) -> None:
+    holds_nothing(jobs, 3, 6)
+
+
+@pytest.mark.soak
+def test_five_hundred_renders(jobs: list[Callable[[], None]], failing: Callable[[], None]) -> None:
+    holds_nothing([*jobs, finished, in_two_sizes_of_mesh, left_in_the_middle, never_closed, failing], 40, 500)
