@@ -19,6 +19,7 @@ from depthflow.jobs.pipeline import Made, Result, make
 from depthflow.jobs.sizes import Fit, frame_size
 from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
 from depthflow.progress import CancelToken, Report, silent
+from depthflow.render.fill import Fill, named
 from depthflow.render.frames import Edge, FrameRenderer
 from depthflow.scene.camera import Camera
 from depthflow.settings import Settings, job_base, load_settings
@@ -218,7 +219,9 @@ class Renderer:
         depth: (h, w) array in [0, 1] with 1 = nearest, a depth map's file, or None to estimate it.
         size: as in `render`; "photo" gives frames of the photo's own size.
         fit, edge: what to do with another aspect ratio, and with the photo's border.
-        layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
+        layers: 2 cuts the photo where depth jumps and shows an invented background there, 3 cuts that once more;
+            1 stretches one sheet.
+        fill: what invents that background: a name, or a function (docs/layers.md).
         supersample: frames are drawn this many times larger and averaged down.
         model, provider, invert_depth, gl_backend, gl_device: as in `render`.
 
@@ -235,6 +238,7 @@ class Renderer:
         fit: Fit = "crop",
         edge: Edge = "zoom",
         layers: int = 2,
+        fill: str | Fill = "classic",
         supersample: float = 1.0,
         model: str = "builtin",
         provider: Provider = "auto",
@@ -256,6 +260,7 @@ class Renderer:
             fit=fit,
             edge=edge,
             layers=layers,
+            fill=named(fill) if isinstance(fill, str) else fill,
             supersample=supersample,
             gl_backend=gl_backend,
             gl_device=gl_device,

@@ -1,4 +1,6 @@
-"""The cut into two layers: exact at rest, and behind a near thing there is background, not more of the thing."""
+"""The cut into layers: exact at rest, and behind a near thing there is background, not more of the thing."""
+
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -6,10 +8,11 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
 from depthflow.render.frames import FrameRenderer
-from depthflow.render.layers import cut
+from depthflow.render.layers import peel
 from depthflow.scene.camera import Camera
 
 SHIFT = 40.0
+PHOTOS = Path(__file__).parent / "photos"
 
 
 def wall(height=240, width=320, seed=0):
@@ -32,36 +35,66 @@ def scene(factor=1):
     return photo, depth
 
 
+def nested(photo=None):
+    """A red square before the edge of a green board before the wall: (photo, depth, board, square)."""
+    photo = wall(seed=1) if photo is None else photo.copy()
+    board, square = np.s_[40:, 60:160], np.s_[100:140, 130:190]
+    depth = np.full((240, 320), 0.05, np.float32)
+    for where, colour, far in ((board, (40, 200, 60), 0.5), (square, (230, 20, 30), 0.95)):
+        photo[where], depth[where] = colour, far
+    return photo, depth, board, square
+
+
 def laid_over(layers):
-    share = layers.front[..., 3:].astype(np.float64) / 255
-    return layers.front[..., :3] + (1 - share) * layers.back
+    picture = np.zeros((*layers.sheets[0].colour.shape[:2], 3))
+    for sheet in layers.sheets:
+        share = sheet.colour[..., 3:].astype(np.float64) / 255
+        picture = sheet.colour[..., :3] + (1 - share) * picture
+    return picture
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("factor", [1, 2, 3])
 @pytest.mark.parametrize("blur", [0.0, 1.5, 4.0])
-def test_both_layers_over_each_other_are_the_photo(factor, blur):
+def test_all_layers_over_each_other_are_the_photo(count, factor, blur):
     photo, depth = scene(factor)
     if blur:
         depth = cv2.GaussianBlur(depth, (0, 0), blur)
-    layers = cut(photo, depth, SHIFT)
-    assert layers is not None
+    layers = peel(photo, depth, SHIFT, count=count)
+    assert len(layers.sheets) == min(count, 2), "nothing stands behind the wall"
     assert np.abs(laid_over(layers) - photo).max() <= 1
-    assert (layers.front[..., :3] <= layers.front[..., 3:]).all(), "premultiplied"
+    for sheet in layers.sheets:
+        assert (sheet.colour[..., :3] <= sheet.colour[..., 3:]).all(), "premultiplied"
 
 
-def test_noise_of_any_kind_is_exact_at_rest():
+@pytest.mark.parametrize("count", [2, 3])
+def test_noise_of_any_kind_is_exact_at_rest(count):
     rng = np.random.default_rng(3)
     photo = rng.integers(0, 256, (120, 160, 3), np.uint8)
     depth = cv2.GaussianBlur(rng.random((120, 160)).astype(np.float32), (0, 0), 2)
-    layers = cut(photo, (depth - depth.min()) / (depth.max() - depth.min()), SHIFT)
-    assert layers is not None
-    assert np.abs(laid_over(layers) - photo).max() <= 1
+    layers = peel(photo, (depth - depth.min()) / (depth.max() - depth.min()), SHIFT, count=count)
+    assert len(layers.sheets) == count
+    assert np.abs(laid_over(layers) - photo).max() <= count - 1
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("name", ["astronaut", "dandelions", "dogs"])
+def test_a_photo_with_soft_edges_is_itself_at_rest(count, name):
+    photo = cv2.imread(str(PHOTOS / f"{name}.jpg"))[..., ::-1]
+    photo = cv2.resize(photo, None, fx=360 / max(photo.shape), fy=360 / max(photo.shape), interpolation=cv2.INTER_AREA)
+    depth = cv2.GaussianBlur(photo[..., 1].astype(np.float32) / 255, (0, 0), 3)
+    depth = np.where(depth > 0.5, depth, depth / 4)
+    moved = [Camera(x=x, relief=1.0) for x in (-0.15, 0.15)]
+    with FrameRenderer(photo, depth, size=photo.shape[1::-1], layers=count) as renderer:
+        renderer.prepare(moved)  # cut as for a strong motion, then shown at rest
+        rest = renderer.render(Camera(relief=1.0))
+    assert np.abs(rest.astype(int) - photo).max() <= 2
 
 
 def test_what_is_hidden_is_the_rim_of_the_near_thing_as_wide_as_the_motion_reaches():
-    layers = cut(*scene(), SHIFT)
+    hidden = peel(*scene(), SHIFT).disoccluded
     reach = SHIFT * 0.7
-    hidden = layers.disoccluded
     inside = np.zeros_like(hidden)
     inside[80:160, 120:200] = True
     assert not (hidden & ~inside).any()
@@ -74,41 +107,87 @@ def test_what_is_hidden_is_the_rim_of_the_near_thing_as_wide_as_the_motion_reach
 
 def test_behind_the_near_thing_there_is_wall_and_no_thing():
     photo, depth = scene()
-    layers = cut(photo, depth, SHIFT)
-    invented = layers.back[layers.disoccluded]
+    layers = peel(photo, depth, SHIFT)
+    back = layers.sheets[0]
+    invented = back.colour[layers.disoccluded][:, :3]
     assert invented[:, 0].mean() < 12, "hardly any red of the square"
     known = np.ones(depth.shape, bool)
     known[70:170, 110:210] = False
     assert np.abs(invented.mean(0) - photo[known].mean(0)).max() < 25
-    np.testing.assert_allclose(layers.back_depth[layers.disoccluded], 0.1, atol=0.01)
+    np.testing.assert_allclose(back.depth[layers.disoccluded], 0.1, atol=0.01)
 
 
 def test_what_is_invented_has_the_life_of_the_wall():
     photo, depth = scene()
-    layers = cut(photo, depth, SHIFT)
+    layers = peel(photo, depth, SHIFT)
 
     def energy(picture, where):
         rows, cols = np.gradient(picture[..., 1].astype(float))
         return (rows**2 + cols**2)[cv2.erode(where.astype(np.uint8), np.ones((3, 3))).astype(bool)].mean()
 
-    ratio = energy(layers.back, layers.disoccluded) / energy(wall(), layers.disoccluded)
+    ratio = energy(layers.sheets[0].colour, layers.disoccluded) / energy(wall(), layers.disoccluded)
     assert 0.3 < ratio < 2
+
+
+def test_what_stands_elsewhere_in_depth_lends_no_colour():
+    """Behind the board is wall, although pixels of the board are as near to the hole as any."""
+    photo, depth, _, _ = nested()
+    layers = peel(photo, depth, SHIFT)
+    rim = np.s_[180:230, 145:158]  # of the board, far from the square
+    assert layers.disoccluded[rim].all()
+    truth = wall(seed=1)[rim].mean((0, 1))
+    assert np.abs(layers.sheets[0].colour[rim][..., :3].mean((0, 1)) - truth).max() < 20
 
 
 def test_no_cut_where_nothing_opens():
     photo = wall()
     slope = np.tile(np.linspace(0, 1, 240, dtype=np.float32)[:, None], (1, 320))
-    assert cut(photo, slope, SHIFT) is None
-    assert cut(photo, np.full((240, 320), 0.4, np.float32), SHIFT) is None
+    assert len(peel(photo, slope, SHIFT).sheets) == 1
+    assert len(peel(photo, np.full((240, 320), 0.4, np.float32), SHIFT, count=3).sheets) == 1
     _, jump = scene()
-    assert cut(photo, jump, 2.0) is None, "a jump that opens less than two pixels"
+    assert len(peel(photo, jump, 2.0).sheets) == 1, "a jump that opens less than two pixels"
 
 
 def test_a_step_over_the_whole_picture_is_no_trouble():
     depth = np.zeros((60, 80), np.float32)
     depth[:, 40:] = 1.0
-    layers = cut(wall(60, 80), depth, 200.0)
-    assert np.abs(laid_over(layers) - wall(60, 80)).max() <= 1
+    layers = peel(wall(60, 80), depth, 200.0, count=3)
+    assert np.abs(laid_over(layers) - wall(60, 80)).max() <= 2
+
+
+def test_a_third_layer_parts_the_board_behind_the_square_from_the_wall():
+    photo, depth, _, _ = nested()
+    layers = peel(photo, depth, SHIFT, count=3)
+    far, middle, _ = layers.sheets
+    # Behind the square: the board as far as its edge at column 160, and the wall beyond.
+    rows = np.s_[112:128]
+    np.testing.assert_allclose(middle.depth[rows, 140:155], 0.5, atol=0.02)
+    assert (middle.colour[rows, 140:155, 3] == 255).all()
+    assert (middle.colour[rows, 168:180, 3] == 255).all(), "the wall behind the square is there too"
+    np.testing.assert_allclose(middle.depth[rows, 168:180], 0.05, atol=0.02)
+    # And behind the board's edge, behind the square: wall once more.
+    assert far.colour[rows, 148:156, 1].mean() < 150, "no green of the board"
+    np.testing.assert_allclose(far.depth[rows, 148:156], 0.05, atol=0.02)
+
+
+@pytest.mark.gl
+def test_two_nested_cuts_both_show_right():
+    photo, depth, _, _ = nested()
+    camera = Camera(x=0.1, relief=0.9, focus=0.05)  # the wall stays
+    pixels = 0.1 * 0.9 / np.tan(np.radians(27.5)) * 160
+    truth = wall(seed=1)
+    for rows, left, right, colour, far in (
+        (np.s_[40:], 60, 160, (40, 200, 60), 0.5),
+        (np.s_[100:140], 130, 190, (230, 20, 30), 0.95),
+    ):
+        shift = round(pixels * (far - 0.05))
+        truth[rows, left - shift : right - shift] = colour
+    errors = []
+    for layers in (1, 2, 3):
+        with FrameRenderer(photo, depth, size=(320, 240), layers=layers) as renderer:
+            errors.append(psnr(truth[95:145], renderer.render(camera)[95:145]))
+    assert errors[1] > errors[0] + 3
+    assert errors[2] > errors[1] + 0.7
 
 
 @pytest.mark.gl

@@ -138,7 +138,12 @@ def render(
         Path | None, _option(SCENE, "--timeline", help="Keyframes: docs/motions.md.", metavar="FILE")
     ] = None,
     layers: Annotated[
-        int | None, _option(SCENE, "--layers", help="2 shows a background behind what is near; 1 stretches.")
+        int | None,
+        _option(SCENE, "--layers", help="2 shows a background behind what is near, 3 one more behind; 1 stretches."),
+    ] = None,
+    fill: Annotated[
+        str | None,
+        _option(SCENE, "--fill", help="What invents the background: classic, or an installed one.", metavar="NAME"),
     ] = None,
     edge: Annotated[
         str | None, _option(SCENE, "--edge", help="The photo's border: zoom (hide it), mirror or clamp.", metavar="HOW")
@@ -238,7 +243,7 @@ def render(
             "loop": loop,
             "pivot": _number_or_word(pivot),
         },
-        layers={"count": layers},
+        layers={"count": layers, "fill": fill},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
         render={"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge},
         output={

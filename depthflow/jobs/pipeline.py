@@ -25,6 +25,7 @@ from depthflow.jobs.library import resolve
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.view import check_view, fan_of, files_of, layout_of, mix_of, name_note, stereo_of, tag_of
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
+from depthflow.render.fill import named
 from depthflow.scene.camera import Camera
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def make(
     run = _Run(report, cancel or CancelToken())
     started = time.monotonic()
     spec = resolve(spec)
+    named(spec.layers.fill)  # one that cannot be loaded is said now
     plans = [_plan(spec, output) for output in spec.outputs]
     _check_apart(plans)
     context.warm(spec.render.gl_backend, spec.render.gl_device)
@@ -247,6 +249,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                     fit=output.fit,
                     edge=spec.render.edge,
                     layers=spec.layers.count,
+                    fill=named(spec.layers.fill),
                     supersample=spec.render.supersample,
                     colour=matrix_for(size[1]) if packed else "rgb",
                     views=places,

@@ -25,6 +25,7 @@ from depthflow.errors import UsageError
 from depthflow.jobs.described import add_descriptions
 from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
+from depthflow.render.fill import check_name
 from depthflow.scene.anaglyph import Method
 from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
@@ -176,8 +177,17 @@ class CameraSpec(Part):
 class LayersSpec(Part):
     """How the photo is cut into layers."""
 
-    count: Annotated[int, Field(ge=1, le=2)] = 2
-    """2 shows an invented background where depth jumps; 1 stretches one sheet over all."""
+    count: Annotated[int, Field(ge=1, le=3)] = 2
+    """2 shows an invented background where depth jumps, 3 cuts that once more (a hand before a body before a wall);
+    1 stretches one sheet over all."""
+    fill: Annotated[str, Field(min_length=1, max_length=100)] = "classic"
+    """What invents the background: classic, or the name of an installed or registered fill."""
+
+    @field_validator("fill")
+    @classmethod
+    def _fill_is_known(cls, value: str) -> str:
+        check_name(value)
+        return value
 
 
 class RenderSpec(Part):

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from depthflow.errors import GLError
 from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
-from depthflow.render.layers import cut
+from depthflow.render.fill import Fill
+from depthflow.render.layers import peel
 from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.render.stage import Stage, Target
 from depthflow.render.yuv import BLACK, WHITE, Colour, to_yuv
@@ -57,10 +58,6 @@ def _calm(depth: NDArray[np.float32], ripple: float) -> NDArray[np.float32]:
     return depth
 
 
-def _rgba(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
-
-
 @dataclass(frozen=True, slots=True)
 class Shot:
     """One frame to draw.
@@ -85,7 +82,9 @@ class FrameRenderer:
         size: (width, height) of one view in pixels; decides what the view shows and how fine it is drawn.
         fit: what to do when the aspect ratios differ; "fit" here is the same as "pad".
         edge: how the photo goes on beyond its border; "zoom" continues it mirrored.
-        layers: 2 cuts the photo where depth jumps and shows an invented background there; 1 stretches one sheet.
+        layers: 2 cuts the photo where depth jumps and shows an invented background there, 3 cuts that once more;
+            1 stretches one sheet.
+        fill: what invents that background; the classical one if None.
         supersample: frames are drawn this many times larger and averaged down.
         colour: of `raw_frames`: RGB, or YUV in limited range with that matrix.
         views: where several views lie, each showing `size`; else one view fills the frame.
@@ -106,6 +105,7 @@ class FrameRenderer:
         fit: Fit = "crop",
         edge: Edge = "zoom",
         layers: int = 2,
+        fill: Fill | None = None,
         supersample: float = 1.0,
         colour: Colour = "rgb",
         views: Layout | None = None,
@@ -140,7 +140,7 @@ class FrameRenderer:
         _, _, *tile = places.viewports[0]
         self._squeeze = tile[0] / size[0], tile[1] / size[1]
         self._outer = (0, -1) if len(places.viewports) > 1 else (0,)
-        self._layers = layers
+        self._layers, self._fill = layers, fill
         self._anaglyph = anaglyph
         self._colour: Colour = colour
         # An anaglyph is mixed from RGB.
@@ -224,19 +224,19 @@ class FrameRenderer:
             # A small frame: depth finer than the picture would cut between its pixels.
             depth = np.asarray(cv2.resize(depth, photo.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
         height, width = depth.shape
-        layers = None
-        if self._layers > 1 and min(height, width) >= _SMALLEST_CUT:
-            layers = cut(photo, depth, self._reach * width / (2 * self.extent[0]))
-        if layers is None:
-            return [(build(calm(depth)), self._picture(_rgba(photo)))]
-        # A pixel of the depth map is soft if the picture is not opaque anywhere near it.
-        alpha = cv2.resize(layers.front[..., 3].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        near = 1 + 2 * ceil(1 / min(self._squeeze))
-        soft = cv2.dilate((alpha < 254.9).astype(np.uint8), np.ones((near, near), np.uint8)).astype(bool)
+        shift = self._reach * width / (2 * self.extent[0])
+        count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
         return [
-            (build(calm(layers.back_depth), cared=layers.uncovered), self._picture(_rgba(layers.back))),
-            (build(calm(layers.front_depth), cared=layers.cared, soft=soft), self._picture(layers.front)),
+            (build(calm(sheet.depth), cared=sheet.shown, soft=self._softened(sheet.soft)), self._picture(sheet.colour))
+            for sheet in peel(photo, depth, shift, count=count, fill=self._fill).sheets
         ]
+
+    def _softened(self, soft: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Squeezed textures spread a soft edge over more of the picture."""
+        more = ceil(1 / min(self._squeeze)) - 1
+        if soft is None or not more:
+            return soft
+        return cv2.dilate(soft.astype(np.uint8), np.ones((1 + 2 * more, 1 + 2 * more), np.uint8)).astype(bool)
 
     def _picture(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A layer's texture: no finer than a squeezed view can show, in the colours that are drawn."""
