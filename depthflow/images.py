@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -48,6 +48,8 @@ class Photo:
         name: stem for output names, safe as a file name on every system.
         source: where it came from, as given, for messages; of a URL without password, folders and query.
         notes: what was done to it, such as "first frame of 12" or "turned by EXIF orientation 6".
+        carrier: the whole file, if it seems to carry a depth map of its own; else None.
+        orientation: the EXIF orientation that the file says, 1 to 8; the pixels are upright already.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,6 +57,8 @@ class Photo:
     name: str
     source: str
     notes: tuple[str, ...] = ()
+    carrier: bytes | None = field(default=None, repr=False)
+    orientation: int = 1
 
     def __post_init__(self) -> None:
         self.pixels.flags.writeable = False
@@ -113,7 +117,22 @@ def load_photo(
         data = _read_file(Path(source).expanduser(), label, limits)
     _check_bytes(len(data), label, limits)
     found = decode(data, label, limits)
-    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, shown, found.notes)
+    carrier = data if _carries_depth(data) else None
+    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, shown, found.notes, carrier, found.orientation)
+
+
+_DEPTH_MARKS = (b"ns.google.com/photos/1.0/depthmap/", b"/1.0/container/item/")
+_HEAD = 1 << 20
+"""Bytes in which the names of a photo's metadata stand."""
+
+
+def _carries_depth(data: bytes) -> bool:
+    """Whether a look into the file is worth while: what phones write beside a depth map stands in it."""
+    head = data[:_HEAD]
+    if not data.startswith(b"\xff\xd8"):
+        return b"ftyp" in head[:12] and b"auxC" in head
+    # The metadata of further pictures (MPF) lies in these, anywhere in the file.
+    return any(mark in head for mark in _DEPTH_MARKS) or (b"MPF\0" in head and b"AuxiliaryImageType" in data)
 
 
 def open_photo(array: ArrayLike, *, name: str = DEFAULT_NAME) -> Photo:

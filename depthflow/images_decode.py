@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,11 +99,13 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """pixels: (H, W, 3) uint8 sRGB; alpha: (H, W) uint8 or None when opaque everywhere; notes: what was done."""
+    """pixels: (H, W, 3) uint8 sRGB; alpha: (H, W) uint8 or None when opaque everywhere; notes: what was done;
+    orientation: the EXIF orientation that the file says, 1 to 8, which the pixels no longer have."""
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     notes: tuple[str, ...]
+    orientation: int = 1
 
 
 def decode(data: bytes, label: str, limits: Limits) -> Decoded:
@@ -143,7 +146,8 @@ def decode(data: bytes, label: str, limits: Limits) -> Decoded:
         turn_left = _orientation(image, [])
     if turn != 1:
         notes.append(f"turned by EXIF orientation {turn}")
-    return Decoded(_turned(pixels, turn_left), None if alpha is None else _turned(alpha, turn_left), tuple(notes))
+    upright = None if alpha is None else turned(alpha, turn_left)
+    return Decoded(turned(pixels, turn_left), upright, tuple(notes), turn)
 
 
 def refuse_raw(suffix: str, label: str) -> None:
@@ -359,7 +363,7 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
     return turn if isinstance(turn, int) and turn in _TURNS else 1
 
 
-_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -371,5 +375,6 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-def _turned(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An (H, W) or (H, W, C) array made upright by its EXIF orientation, 1 to 8."""
     return np.ascontiguousarray(_TURNS[orientation](array))

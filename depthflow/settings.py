@@ -89,6 +89,7 @@ class CameraSettings(Part):
 class DepthSettings(Part):
     model: Annotated[str, _Like(DepthSpec, "model")]
     provider: Annotated[Provider, _Like(DepthSpec, "provider")]
+    embedded: Annotated[bool, _Like(DepthSpec, "embedded")]
     tiles: Annotated[int, _Like(DepthSpec, "tiles")]
     flip: Annotated[bool, _Like(DepthSpec, "flip")]
 

@@ -66,6 +66,12 @@ def depth(
         str | None,
         _option(ESTIMATE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
     ] = None,
+    embedded_depth: Annotated[
+        bool | None,
+        _option(
+            ESTIMATE, "--embedded-depth/--no-embedded-depth", help="Use the depth inside a portrait photo, if any."
+        ),
+    ] = None,
     network_size: Annotated[
         int | None,
         _option(
@@ -105,6 +111,7 @@ def depth(
         _check(target, bits, colormap, size)
         spec = {
             "model": model,
+            "embedded": embedded_depth,
             "provider": provider,
             "network_size": network_size,
             "tiles": tiles,
@@ -272,14 +279,15 @@ def _run(
     save_depth(1 - values if invert else values, target, bits=bits, colormap=colormap, overwrite=overwrite)
     seconds = time.perf_counter() - start
     height, width = values.shape
-    where = f"on {found.provider}" if found.provider else "from the cache"
+    where = {"network": f" on {found.provider}", "cache": ", from the cache"}.get(found.origin, "")
     talk.done(
-        f"{target}: {width}x{height}, {found.name} {where}, {seconds:.2f} s",
+        f"{target}: {width}x{height}, {found.name}{where}, {seconds:.2f} s",
         path=str(target),
         width=width,
         height=height,
         bits=8 if colormap else bits or (16 if target.suffix.lower() in (".png", ".tif", ".tiff") else 32),
-        model=found.name,
+        model=None if found.given else found.name,
+        origin=found.origin,
         provider=found.provider,
         cached=found.origin == "cache",
         seconds=round(seconds, 3),

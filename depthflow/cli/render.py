@@ -160,6 +160,10 @@ def render(
     stretch_depth: Annotated[
         bool, _option(DEPTH, "--stretch-depth", help="Stretch a depth map of another shape over the photo.")
     ] = False,
+    embedded_depth: Annotated[
+        bool | None,
+        _option(DEPTH, "--embedded-depth/--no-embedded-depth", help="Use the depth inside a portrait photo, if any."),
+    ] = None,
     network_size: Annotated[
         int | None, _option(DEPTH, "--network-size", help="Pixels that the network sees; 32 to 8192.", metavar="PIXELS")
     ] = None,
@@ -222,6 +226,7 @@ def render(
             "file": None if depth is None else str(depth),
             "invert": invert_depth or None,
             "stretch": stretch_depth or None,
+            "embedded": embedded_depth,
             "provider": provider,
             "network_size": network_size,
             "tiles": tiles,

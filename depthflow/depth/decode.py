@@ -50,7 +50,7 @@ def decode(path: Path) -> NDArray[Any]:
         elif raw[:3] in (b"Pf\n", b"PF\n", b"Pf ", b"PF "):
             values = _pfm(raw)
         else:
-            values = _picture(raw)
+            values = picture(raw)
     except _BadFileError as error:
         raise DepthError(f"{path}: {error}", error.hint) from None
     except MemoryError:
@@ -58,7 +58,7 @@ def decode(path: Path) -> NDArray[Any]:
     return values
 
 
-class _BadFileError(Exception):
+class _BadFileError(ValueError):
     """What is wrong with the file, without its name."""
 
     def __init__(self, text: str, hint: str = _KINDS) -> None:
@@ -102,8 +102,12 @@ def _grey(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(first)
 
 
-def _picture(raw: bytes) -> NDArray[Any]:
-    """PNG, TIFF, JPEG, WebP, PGM and whatever else Pillow knows."""
+def picture(raw: bytes) -> NDArray[Any]:
+    """A grey PNG, TIFF, JPEG, WebP, PGM or whatever else Pillow knows, (H, W) in its own type.
+
+    Raises:
+        ValueError: damaged, no picture, too large, or coloured; names no file.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -20,6 +20,8 @@ GRID = 1024
 CACHE_BYTES = 512 << 20
 SMALL = 0.5
 """A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
+EMBEDDED_ASPECT = 1.15
+"""A depth map inside a photo may be this much wider or narrower: it is to be stretched over the photo."""
 FLAT = 0.05
 """A given depth map that spans less than this part of its range is told of: it would hardly move."""
 
@@ -62,7 +64,7 @@ def find_depth(
     cache_bytes: int = CACHE_BYTES,
     beside: bool = True,
 ) -> Found:
-    """A photo's depth: the file that was named, else one that lies beside it, else the network's.
+    """A photo's depth: the file that was named, else one beside it, else what is inside the photo, else the network's.
 
     Args:
         warn: told what is not as asked for, in lines for people.
@@ -74,7 +76,8 @@ def find_depth(
     """
     file = spec.file or (_beside(photo.source) if beside else None)
     if file is None:
-        return _estimate(photo, spec, warn, cache_bytes)
+        inside = _inside(photo, spec, warn) if spec.embedded and photo.carrier is not None else None
+        return inside or _estimate(photo, spec, warn, cache_bytes)
     from depthflow.depth.files import load_depth
 
     if spec.file is None:
@@ -113,6 +116,40 @@ def _beside(source: str) -> Path | None:
 
     file = Path(source).expanduser()
     return sidecar(file) if is_local(source) and file.is_file() else None
+
+
+def _inside(photo: Photo, spec: DepthSpec, warn: Warn) -> Found | None:
+    """The depth map that the photo carries; one that cannot be used is told of, for a network can replace it."""
+    from depthflow.depth.embedded import embedded_depth
+    from depthflow.errors import DepthError
+    from depthflow.images_decode import turned
+
+    assert photo.carrier is not None  # noqa: S101 - the caller has seen to it
+    try:
+        found = embedded_depth(photo.carrier)
+    except DepthError as error:
+        warn(f"{photo.source}: {error.message}; depth is estimated instead")
+        return None
+    if found is None:
+        return None
+    # libheif turns what it decodes; a JPEG's map lies as its photo does, unless the phone turned it already.
+    ways = [found.depth] if found.kind.startswith("HEIC") else [turned(found.depth, photo.orientation), found.depth]
+    fitting = [depth for depth in ways if _alike(depth.shape, photo.size)]
+    if not fitting:
+        height, width = found.depth.shape
+        warn(f"{photo.source}: the depth map inside is {width}x{height}, another shape; depth is estimated instead")
+        return None
+    name = f"{found.kind} inside the photo"
+    warn(f"depth from the {name}; --no-embedded-depth estimates it instead")
+    _warn_if_flat(fitting[0], name, spec, warn)
+    depth: F32 = 1 - fitting[0] if spec.invert else fitting[0]
+    return Found(depth, "photo", name)
+
+
+def _alike(shape: tuple[int, ...], photo: tuple[int, int]) -> bool:
+    """Whether both are about as wide as they are high; phones stretch their maps by a few percent."""
+    ratio = shape[1] * photo[1] / (shape[0] * photo[0])
+    return 1 / EMBEDDED_ASPECT <= ratio <= EMBEDDED_ASPECT
 
 
 def _warn_if_flat(depth: F32, name: str, spec: DepthSpec, warn: Warn) -> None:

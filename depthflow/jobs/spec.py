@@ -72,6 +72,8 @@ class DepthSpec(Part):
     """The depth map's small values are near."""
     stretch: bool = False
     """A depth map of another shape than the photo is stretched over it; else it is an error."""
+    embedded: bool = True
+    """The depth map that a phone put into a portrait photo is used instead of a network."""
     provider: Provider = "auto"
     """ONNX Runtime execution provider."""
     network_size: Annotated[int, Field(ge=32, le=8192)] | None = None
