@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from depthflow import paths
 from depthflow.render.yuv import Colour, matrix
@@ -23,19 +24,10 @@ class AnaglyphPass:
         from vispy import gloo
 
         self._gloo = gloo
-        read = paths.data("shaders", "full.vert").read_text, paths.data("shaders", "anaglyph.frag").read_text
-        self._program = gloo.Program(*(text() for text in read))
+        vertex = paths.data("shaders", "full.vert").read_text()
+        version, _, rest = paths.data("shaders", "anaglyph.frag").read_text().partition("\n")
+        self._program = gloo.Program(vertex, f"{version}\n{_constants(mix, colour)}{rest}")
         self._corners = gloo.VertexBuffer(np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32))
-        coding = np.eye(4) if colour == "rgb" else matrix(colour)
-        uniforms: dict[str, Any] = {
-            "left": np.array(mix.left, np.float32).T,
-            "right": np.array(mix.right, np.float32).T,
-            "linear": float(mix.linear),
-            "red_power": 1.0 / mix.gamma,
-            "coding": coding.T.astype(np.float32),
-        }
-        for name, value in uniforms.items():
-            self._program[name] = value
 
     def draw(self, views: Any, size: tuple[int, int]) -> None:
         """Fill the active target of that size from a texture twice as high."""
@@ -48,3 +40,21 @@ class AnaglyphPass:
     def free(self) -> None:
         self._program.delete()
         self._corners.delete()
+
+
+def _constants(mix: Mix, colour: Colour) -> str:
+    """The method as constants of the shader: uniforms take Mesa's llvmpipe twice the time (86 ms against 38, 1080p)."""
+    lines = [
+        f"const mat3 left = {_glsl(mix.left)};",
+        f"const mat3 right = {_glsl(mix.right)};",
+        f"const mat4 coding = {_glsl(np.eye(4) if colour == 'rgb' else matrix(colour))};",
+        *(["#define LINEAR"] if mix.linear else []),
+        *([f"#define RED_POWER {1 / mix.gamma!r}"] if mix.gamma != 1 else []),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _glsl(rows: ArrayLike) -> str:
+    """A square matrix as GLSL writes it, column by column."""
+    values = np.asarray(rows, np.float64)
+    return f"mat{len(values)}({', '.join(repr(float(value)) for value in values.T.ravel())})"
