@@ -1,8 +1,11 @@
 """Several views against geometry on paper: where they lie, and what the cameras of two eyes see."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from depthflow.scene.anaglyph import METHODS
 from depthflow.scene.camera import Camera, matrix, project
 from depthflow.scene.views import DEVICES, MODES, Fan, Quilt, beside, layout, quilt
 
@@ -169,3 +172,14 @@ def test_quilts_are_understood_by_name_and_by_grid():
     ):
         with pytest.raises(ValueError, match=said):
             quilt(wrong)
+
+
+def test_the_page_about_stereo_names_everything():
+    page = (Path(__file__).parents[1] / "docs" / "stereo.md").read_text(encoding="utf-8")
+    for name in (*MODES, *METHODS, *DEVICES):
+        assert f"`{name}`" in page
+    for name, device in DEVICES.items():
+        row = next(line for line in page.splitlines() if line.startswith("| `") and f"`{name}`" in line)
+        assert f"{device.columns}x{device.rows}" in row
+        assert f"{device.size[0]}x{device.size[1]}" in row
+        assert f"{device.aspect:.4g}" in row
