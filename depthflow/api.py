@@ -59,6 +59,10 @@ def render(
     anaglyph: str | None = None,
     quilt: str | None = None,
     swap_eyes: bool = False,
+    bitrate: int | None = None,
+    target_bytes: int | None = None,
+    poster: float | None = None,
+    background: str | None = None,
     model: str | None = None,
     depth: Source | None = None,
     invert_depth: bool = False,
@@ -94,6 +98,9 @@ def render(
         separation: how far apart nearest and farthest plane lie between the eyes, per cent of the frame's width.
         anaglyph: "dubois", "green-magenta" and so on. quilt: "8x6" or a display's name. Each implies its view.
         swap_eyes: exchange the eyes.
+        bitrate: bits a second on average instead. target_bytes: the file must not exceed them.
+        poster: make one still, the frame at this second, instead of the clip.
+        background: colour behind a transparent photo; None keeps the transparency where the format has it.
         model: depth network by name or .onnx path. depth: a depth map's file instead.
         provider: ONNX Runtime execution provider.
         gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
@@ -114,7 +121,7 @@ def render(
         depth={"model": model, "file": _text(depth), "invert": invert_depth or None, "provider": provider},
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend, "gl_device": gl_device},
+        render={"gl_backend": gl_backend, "gl_device": gl_device, "background": background},
         output={
             "path": _text(output),
             "format": format,
@@ -128,6 +135,9 @@ def render(
             "encoder": encoder,
             "encoder_preset": encoder_preset,
             "view": view_part(view, separation=separation, anaglyph=anaglyph, quilt=quilt, swap=swap_eyes),
+            "bitrate": bitrate,
+            "target_bytes": target_bytes,
+            "poster": poster,
             "overwrite": overwrite,
         },
     )
@@ -152,13 +162,21 @@ def _limits(settings: Settings) -> Limits:
     return Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
 
 
-def build_spec(photo: str, *, preset: str | None = None, seed: int | None = None, **parts: dict[str, Any]) -> JobSpec:
+def build_spec(
+    photo: str,
+    *,
+    preset: str | None = None,
+    seed: int | None = None,
+    base: dict[str, Any] | None = None,
+    **parts: dict[str, Any],
+) -> JobSpec:
     """A JobSpec from the settings, a preset on top, and what is given here (not None) on top of that.
 
     Args:
+        base: a job as plain data that takes the place of the settings.
         parts: depth, motion, camera, layers, render, output, each a dict of that part's keys.
     """
-    job: dict[str, Any] = {"photo": photo, **job_base(load_settings().settings)}
+    job: dict[str, Any] = {**(job_base(load_settings().settings) if base is None else base), "photo": photo}
     if preset is not None:
         job = apply_preset(job, load_preset(preset))
     given = {name: {k: v for k, v in values.items() if v is not None} for name, values in parts.items()}

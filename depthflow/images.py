@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -70,6 +70,17 @@ class Photo:
         """(width, height) in pixels."""
         height, width = self.pixels.shape[:2]
         return width, height
+
+    def over(self, colour: tuple[int, int, int]) -> Photo:
+        """The photo laid on a colour (sRGB, 0 to 255), opaque; the photo itself if it is opaque already.
+
+        Mixed as browsers and viewers do it: the sRGB values themselves.
+        """
+        if self.alpha is None:
+            return self
+        share = self.alpha[:, :, None].astype(np.float32) / 255
+        mixed = self.pixels * share + np.asarray(colour, np.float32) * (1 - share)
+        return replace(self, pixels=np.rint(mixed).astype(np.uint8), alpha=None)
 
     def digest(self) -> str:
         """SHA-256 in hex of what is seen: shape, pixels, alpha; the same for every file that decodes to them."""

@@ -120,7 +120,7 @@ def pixels(path: Path) -> NDArray[np.uint8]:
 def job_in(path: Path) -> dict[str, Any]:
     """The job that a video says it was made from."""
     with av.open(str(path)) as container:
-        comment = container.metadata["comment"]
+        (comment,) = (text for key, text in container.metadata.items() if key.lower() == "comment")
     assert comment.startswith("DepthFlow ")
     job: dict[str, Any] = json.loads(comment.removeprefix("DepthFlow "))
     return job

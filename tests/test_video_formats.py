@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from video_samples import (
     write,
 )
 
-from depthflow.errors import InputError, OutputError, UnknownNameError, UsageError
+from depthflow.errors import Cancelled, InputError, OutputError, UnknownNameError, UsageError
 from depthflow.jobs import spec
 from depthflow.video.colour import exact_rate, matrix_for
+from depthflow.video.encode import VideoWriter
 from depthflow.video.encoder_table import ENCODERS
+from depthflow.video.encoders import choose_encoder
 from depthflow.video.formats import FORMATS, check_output, even_size, format_for
 from depthflow.video.probe import probe
 
@@ -335,18 +338,81 @@ def test_lossless_webp_at_full_quality(tmp_path: Path) -> None:
 # -- limits on the size -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mp4", "hevc", "av1", "webm", "gif"])
-def test_a_file_is_made_to_fit(tmp_path: Path, name: str) -> None:
+def _lively(count: int = 12) -> list[np.ndarray[Any, Any]]:
+    """Frames that take some bits."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    frames = [np.roll(noise, 3 * index, 1) // 2 + moving(128, 96, 12)[index] // 2 for index in range(12)]
+    return [np.roll(noise, 3 * index, 1) // 2 + frame // 2 for index, frame in enumerate(moving(128, 96, count))]
+
+
+@pytest.mark.parametrize("name", ["mp4", "hevc", "av1", "webm", "gif", "webp"])
+def test_a_file_is_made_to_fit(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"clip{FORMATS[name].suffix}"
-    free = write(path, frames, name)
-    limit = free.bytes // 2
-    facts = write(path, frames, name, target_bytes=limit, overwrite=True)
-    assert path.stat().st_size == facts.bytes <= limit
-    assert facts.bytes > limit // 3, "it does not waste what it may have"
-    assert facts.frames == 12
-    assert everything(tmp_path) == [path.name]
+    free = write(path, _lively(), name)
+    # A GIF first gives up colours and frames, in steps; only its size can be chosen freely.
+    for limit in (free.bytes // 8,) if name == "gif" else (free.bytes // 2, free.bytes // 3):
+        facts = write(path, _lively(), name, target_bytes=limit, overwrite=True)
+        assert path.stat().st_size == facts.bytes
+        assert 0.9 * limit < facts.bytes <= limit
+        assert facts.duration == pytest.approx(0.4, abs=0.034)
+        assert facts.frames == 12 or name == "gif"
+        assert everything(tmp_path) == [path.name]
+    roomy = write(path, _lively(), name, target_bytes=2 * free.bytes, overwrite=True)
+    assert roomy.bytes == free.bytes, "a limit that does not bind changes nothing"
+
+
+@pytest.mark.parametrize("name", ["mp4", "hevc", "av1", "webm"])
+@pytest.mark.parametrize("bitrate", [150_000, 400_000])
+def test_a_bit_rate_is_the_average(tmp_path: Path, name: str, bitrate: int) -> None:
+    path = tmp_path / f"clip{FORMATS[name].suffix}"
+    facts = write(path, _lively(30), name, bitrate=bitrate)
+    assert 0.9 * bitrate < facts.bytes * 8 / facts.duration <= bitrate
+
+
+def test_what_a_limit_costs_is_told(tmp_path: Path) -> None:
+    def note(name: str, **limits: Any) -> str:
+        format_ = FORMATS[name]
+        writer = VideoWriter(
+            tmp_path / f"clip{format_.suffix}",
+            width=128, height=96, fps=30, format=format_, encoder=choose_encoder(format_, "software"),
+            overwrite=True, **limits,
+        )  # fmt: skip
+        with writer:
+            for frame in _lively():
+                writer.write(frame)
+        return writer.note
+
+    assert re.fullmatch(r"to fit, crf 2\d(\.\d)? was taken instead of 20", note("mp4", target_bytes=15_000))
+    assert note("mp4", target_bytes=10**7) == note("mp4") == ""
+    assert re.fullmatch(r"its best quality needs only \d+% of the bit rate", note("mp4", bitrate=10**8))
+    free = write(tmp_path / "free.gif", _lively(), "gif").bytes
+    assert note("gif", target_bytes=int(free * 0.85)) == "to fit, the GIF has only 64 colours"
+    assert note("gif", target_bytes=int(free * 0.5)) == "to fit, the GIF has only 64 colours and 15 frames a second"
+    small = note("gif", target_bytes=free // 8)
+    assert re.fullmatch(r"to fit, the GIF has only 64 colours and 15 frames a second and \d+x\d+ pixels", small)
+
+
+def test_a_search_for_a_size_can_be_stopped(tmp_path: Path) -> None:
+    calls = 0
+
+    def poll() -> None:
+        nonlocal calls
+        calls += 1
+        raise Cancelled("stopped")
+
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    for name in ("mp4", "gif"):
+        format_ = FORMATS[name]
+        writer = VideoWriter(
+            tmp_path / f"clip{format_.suffix}",
+            width=1280, height=720, fps=30, format=format_, encoder=choose_encoder(format_, "software"),
+            target_bytes=10_000, poll=poll,
+        )  # fmt: skip
+        for index in range(8):
+            writer.write(np.roll(noise, index, 1))
+        with pytest.raises(Cancelled):
+            writer.close()
+        assert everything(tmp_path) == []
+    assert calls == 2
 
 
 def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
@@ -480,7 +546,10 @@ def test_unknown_formats_get_a_suggestion() -> None:
         ("mp4", {"fps": 0}, "this is 0"),
         ("png", {"path": "a.png", "frames": 3}, "one file cannot hold 3 PNG images"),
         ("png", {"path": "a_%d_%d.png", "frames": 3}, "one %05d"),
-        ("png", {"target_bytes": 1000}, "cannot be made to fit"),
+        ("png", {"target_bytes": 1000}, "png cannot be made to fit a size"),
+        ("prores", {"target_bytes": 1000}, "prores cannot be made to fit a size"),
+        ("gif", {"bitrate": 1000}, "gif has no bit rate"),
+        ("ffv1", {"bitrate": 1000}, "ffv1 has no bit rate"),
     ],
 )
 def test_what_cannot_be_is_said_beforehand(name: str, request_: dict[str, Any], message: str) -> None:

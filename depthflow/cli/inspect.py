@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-_MARK = "DepthFlow "
-
 
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an animation, or a folder of images.")],
@@ -19,23 +17,14 @@ def inspect(
     import json
     from dataclasses import asdict
 
-    from depthflow.errors import InputError, UsageError
-    from depthflow.jobs.spec import JobSpec
+    from depthflow.jobs.embedded import job_of, read_embedded
     from depthflow.video.probe import probe
 
-    facts = probe(file, depth="count", first_frame=True)
-    comment = facts.metadata.get("comment", "")
-    spec = None
-    if comment.startswith(_MARK):
-        try:
-            spec = JobSpec.from_json(comment.removeprefix(_MARK), source=str(file))
-        except UsageError as error:
-            raise InputError(f"the job in {error.message}", "it was made by another version") from None
     if job:
-        if spec is None:
-            raise InputError(f"{file}: carries no job", "DepthFlow writes one into mp4, mov, mkv and webm")
-        print(spec.to_toml(), end="")
+        print(job_of(file).to_toml(), end="")
         return
+    facts = probe(file, depth="count", first_frame=True)
+    spec = read_embedded(facts.metadata, file)
     values = {name: value for name, value in asdict(facts).items() if name not in ("metadata", "rate")}
     values["path"] = str(facts.path)
     if as_json:

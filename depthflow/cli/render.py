@@ -32,9 +32,13 @@ def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> A
 
 def render(
     photos: Annotated[
-        list[str],
-        typer.Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses, or - for standard input."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="PHOTO...",
+            help="Photos, folders, http(s) addresses, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
     # Text, because a Path forgets the slash at the end, which says that a folder is meant.
     output: Annotated[
         str | None,
@@ -92,6 +96,25 @@ def render(
         str | None, _option(OUTPUT, "--quilt", help="8x6, or a display: go, portrait, ...", metavar="GRID|DISPLAY")
     ] = None,
     swap_eyes: Annotated[bool, _option(OUTPUT, "--swap-eyes", help="Exchange the eyes.")] = False,
+    bitrate: Annotated[
+        str | None, _option(OUTPUT, "--bitrate", help="6M, 800k: bits a second on average, instead.", metavar="RATE")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        _option(OUTPUT, "--max-size", help="8MB, 700k: the file must not become larger.", metavar="SIZE"),
+    ] = None,
+    poster: Annotated[
+        float | None,
+        _option(OUTPUT, "--poster", help="One still, the frame at this second, not a clip.", metavar="SECOND"),
+    ] = None,
+    background: Annotated[
+        str | None,
+        _option(OUTPUT, "--background", help="Behind a transparent photo; else kept, or white.", metavar="COLOUR"),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        _option(OUTPUT, "--like", help="Make the job in this video again; options change it.", metavar="VIDEO"),
+    ] = None,
     audio: Annotated[
         Path | None, _option(OUTPUT, "--audio", help="Sound file to lay under the video.", metavar="FILE")
     ] = None,
@@ -208,20 +231,21 @@ def render(
     """Make photos into parallax videos."""
     from depthflow.api import build_spec, view_part
     from depthflow.errors import UsageError
+    from depthflow.jobs.amounts import parse_bitrate, parse_bytes
     from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
-    from depthflow.jobs.pipeline import ending
-    from depthflow.video.formats import format_for
+    from depthflow.jobs.planning import ending, format_of
 
-    batch = is_batch(photos)
+    photos = photos or []
+    if not photos and like is None:
+        raise UsageError("no photo is named", "depthflow render photo.jpg; or --like VIDEO, which knows its photo")
+    batch = bool(photos) and is_batch(photos)
     if batch and depth is not None:
         raise UsageError("--depth is for one photo", "name them photo.depth.png: a depth map beside its photo is found")
     into_folder = output is not None and (batch or Path(output).is_dir() or output.endswith(("/", os.sep)))
-    spec = build_spec(
-        "-",
-        preset=preset,
-        seed=seed,
-        depth={
+    parts: dict[str, dict[str, Any]] = {
+        "depth": {
             "model": model,
             "file": None if depth is None else str(depth),
             "invert": invert_depth or None,
@@ -236,7 +260,7 @@ def render(
             "gamma": depth_gamma,
             "percentile": depth_percentile,
         },
-        motion={
+        "motion": {
             "name": motion,
             "strength": strength,
             "reverse": reverse or None,
@@ -248,10 +272,10 @@ def render(
             "loop": loop,
             "pivot": _number_or_word(pivot),
         },
-        layers={"count": layers, "fill": fill},
-        camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge},
-        output={
+        "layers": {"count": layers, "fill": fill},
+        "camera": {"relief": relief, "focus": focus, "zoom": zoom},
+        "render": {"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge, "background": background},
+        "output": {
             "path": None if into_folder else output,
             "size": size,
             "fit": fit,
@@ -264,14 +288,23 @@ def render(
             "encoder": encoder,
             "encoder_preset": encoder_preset,
             "view": view_part(view, separation=separation, anaglyph=anaglyph, quilt=quilt, swap=swap_eyes),
+            "bitrate": None if bitrate is None else parse_bitrate(bitrate),
+            "target_bytes": None if max_size is None else parse_bytes(max_size),
+            "poster": poster,
             "overwrite": overwrite,
         },
-        **({} if timeline is None else {"timeline": timeline_data(timeline)}),
-    )
+    }
+    base = None
+    if like is not None:
+        base = template(like, parts, photo=photos[0] if photos else None, audio=audio is not None)
+        photos = photos or [base["photo"]]
+    if timeline is not None:
+        parts["timeline"] = timeline_data(timeline)
+    spec = build_spec("-", preset=preset, seed=seed, base=base, **parts)
     if audio is not None:
         spec = spec.with_(audio=str(audio))
     resolve(spec)  # a motion that is not there is said once, and not for every photo
-    info = format_for(spec.outputs[0].path, spec.outputs[0].format)
+    info = format_of(spec.outputs[0])
     if batch or into_folder:
         folder = Path(output).expanduser() if output is not None else None
         items = collect(photos, ending=ending(info, spec.outputs[0]), folder=folder, recursive=recursive)

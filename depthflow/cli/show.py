@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from depthflow.jobs.pipeline import Result
+    from depthflow.jobs.pipeline import Made, Result
 
 _WORDS = {
     "load": "Loading photo",
@@ -47,10 +47,14 @@ def display(*, as_json: bool, quiet: bool) -> Display:
 
 def _summary(result: Result) -> list[str]:
     return [
-        f"{made.path}: {made.width}x{made.height}, {made.frames} frames at {made.fps:g}/s, "
+        f"{made.path}: {made.width}x{made.height}, {_length(made)}, "
         f"{_bytes(made.bytes)}, {made.encoder}, {made.seconds:.1f} s"
         for made in result.outputs
     ]
+
+
+def _length(made: Made) -> str:
+    return "a still" if made.frames == 1 else f"{made.frames} frames at {made.fps:g}/s"
 
 
 def _bytes(count: int) -> str:

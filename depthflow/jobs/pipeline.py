@@ -12,25 +12,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.errors import UsageError
-from depthflow.images import Limits, Photo, load_photo, name_of
-from depthflow.jobs.animation import animation_of, timing_of
-from depthflow.jobs.depth import CACHE_BYTES, depth_of, is_local
+from depthflow.images import Limits, Photo, load_photo
+from depthflow.jobs.animation import animation_of
+from depthflow.jobs.colours import rgb
+from depthflow.jobs.depth import CACHE_BYTES, depth_of
+from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
+from depthflow.jobs.planning import BACKGROUND, Plan, for_photo, notes_of, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
-from depthflow.jobs.view import check_view, fan_of, files_of, layout_of, mix_of, name_note, stereo_of, tag_of
+from depthflow.jobs.transparency import colour_and_opacity, put_together
+from depthflow.jobs.view import fan_of, mix_of, stereo_of
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.render.fill import named
 from depthflow.scene.camera import Camera
-
-if TYPE_CHECKING:
-    from depthflow.video.encoders import EncoderChoice
-    from depthflow.video.formats import FormatInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,6 @@ class Result:
     outputs: tuple[Made, ...]
     timings: dict[str, float]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """One output, checked before any work is done."""
-
-    spec: OutputSpec
-    paths: tuple[Path, ...]
-    format: FormatInfo
-    encoder: EncoderChoice
 
 
 @dataclass
@@ -124,85 +113,20 @@ def make(
     started = time.monotonic()
     spec = resolve(spec)
     named(spec.layers.fill)  # one that cannot be loaded is said now
-    plans = [_plan(spec, output) for output in spec.outputs]
-    _check_apart(plans)
+    plans = plan_outputs(spec)
     context.warm(spec.render.gl_backend, spec.render.gl_device)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
-        run.warn(clock, *photo.notes)
+        plans = [for_photo(plan, spec, photo) for plan in plans]
+        run.warn(clock, *photo.notes, *notes_of(plans))
+        flat = photo.over(rgb(spec.render.background or BACKGROUND))
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
-        depth = depth_of(photo, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)
+        depth = depth_of(flat, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)
         clock.update(1)
-    made = tuple(file for plan in plans for file in _render(spec, plan, photo, depth, run))
+    made = tuple(file for plan in plans for file in _render(spec, plan, photo if plan.alpha else flat, depth, run))
     report(Progress("done", len(made), len(made), time.monotonic() - started))
     return Result(spec, made, run.timings, tuple(run.notes))
-
-
-# -- before any work -------------------------------------------------------------------------------------------
-
-
-def _plan(spec: JobSpec, output: OutputSpec) -> _Plan:
-    """Everything about an output that can be wrong without looking at the photo."""
-    from depthflow.video.encoders import choose_encoder
-    from depthflow.video.formats import check_output, format_for
-    from depthflow.video.workfile import check_free
-
-    timing_of(spec, output)
-    info = format_for(output.path, output.format)
-    check_view(spec, output)
-    paths = files_of(output_path(spec.photo, output, info), output.view, info)
-    for path in paths:
-        check_output(
-            info,
-            path=str(path),
-            fps=output.fps,
-            frames=output.frames,
-            crf=output.crf,
-            audio=spec.audio is not None,
-        )
-        for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
-            if source is not None and _same_file(path, source):
-                raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
-        check_free(path, overwrite=output.overwrite)
-    return _Plan(output, paths, info, choose_encoder(info, output.encoder))
-
-
-def ending(info: FormatInfo, output: OutputSpec) -> str:
-    """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images."""
-    return tag_of(output) + ("-frames" if info.kind == "images" and output.frames > 1 else info.suffix)
-
-
-def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
-    """Where an output goes: as named, or beside the photo; photos without a folder go into the current one."""
-    if output.path is not None:
-        return Path(output.path).expanduser()
-    name = f"{name_of(photo)}{ending(info, output)}"
-    if not is_local(photo):
-        return Path(name)
-    source = Path(photo).expanduser()
-    path = source.with_name(name)
-    return path if path != source else source.with_name(f"{source.stem}-parallax{source.suffix}")
-
-
-def _same_file(path: Path, source: str) -> bool:
-    try:
-        return path.samefile(Path(source).expanduser())
-    except (OSError, ValueError):  # ValueError: a NUL in the name
-        return False
-
-
-def _check_apart(plans: list[_Plan]) -> None:
-    """Two outputs may come to one path by different ways: named in two spellings, or left beside the photo.
-
-    Raises:
-        UsageError: they do.
-    """
-    paths = [path for plan in plans for path in plan.paths]
-    places = [path.absolute() for path in paths]
-    for place, path in zip(places, paths, strict=True):
-        if places.count(place) > 1:
-            raise UsageError(f"{path}: two outputs have this path", "give each a path of its own")
 
 
 # -- frames ----------------------------------------------------------------------------------------------------
@@ -217,7 +141,7 @@ def cameras_of(spec: JobSpec, output: OutputSpec, depth: NDArray[np.float32] | N
     return animation_of(spec, output, depth).cameras
 
 
-def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> list[Made]:
+def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32], run: _Run) -> list[Made]:
     from depthflow.render.frames import FrameRenderer
     from depthflow.render.yuv import pack_420
     from depthflow.video.colour import matrix_for
@@ -226,8 +150,10 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
     started = time.monotonic()
     output = plan.spec
     # What ends as 8-bit 4:2:0 is drawn as YUV: half the bytes to move, and no frame to convert.
-    packed = plan.format.kind == "video" and plan.format.pixel_format == "yuv420p"
-    places, note = layout_of(output, photo.size, plan.format)
+    packed = plan.format.kind == "video" and plan.format.pixel_format == "yuv420p" and not plan.alpha
+    places = plan.layout
+    assert places is not None  # noqa: S101 - the photo is known
+    pictures = colour_and_opacity(photo) if plan.alpha else (photo.pixels,)
     fan = fan_of(output.view)
     # Several files share the views of a frame, one each.
     parts = places.viewports if len(plan.paths) > 1 else ((0, 0, *places.frame),)
@@ -235,33 +161,33 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
     # Whatever fails from here on, what is on the GPU is freed and the work file removed.
     with ExitStack() as stack:
         with run.stage(StageClock(run.report, "prepare", 1)) as clock:
-            if note:
-                run.warn(clock, note)
-            for more in (plan.encoder.note, name_note(plan.paths[0], output)):
-                if more:
-                    run.warn(clock, more)
             cameras = cameras_of(spec, output, depth)
-            renderer = stack.enter_context(
-                FrameRenderer(
-                    photo.pixels,
-                    depth,
-                    size=places.view,
-                    fit=output.fit,
-                    edge=spec.render.edge,
-                    layers=spec.layers.count,
-                    fill=named(spec.layers.fill),
-                    supersample=spec.render.supersample,
-                    colour=matrix_for(size[1]) if packed else "rgb",
-                    views=places,
-                    anaglyph=mix_of(output.view),
-                    gl_backend=spec.render.gl_backend,
-                    gl_device=spec.render.gl_device,
+            renderers = [
+                stack.enter_context(
+                    FrameRenderer(
+                        picture,
+                        depth,
+                        size=places.view,
+                        fit=output.fit,
+                        edge=spec.render.edge,
+                        layers=spec.layers.count,
+                        fill=named(spec.layers.fill),
+                        supersample=spec.render.supersample,
+                        colour=matrix_for(size[1]) if packed else "rgb",
+                        views=places,
+                        anaglyph=mix_of(output.view),
+                        gl_backend=spec.render.gl_backend,
+                        gl_device=spec.render.gl_device,
+                    )
                 )
-            )
-            if renderer.gl.passed_over:
-                run.warn(clock, f"drawn through OpenGL by {renderer.gl.backend} ({renderer.gl.passed_over})")
-            shots = renderer.shots(renderer.framed(cameras, fan), fan)
-            renderer.prepare_shots(shots)
+                for picture in pictures
+            ]
+            if (gl := renderers[0].gl).passed_over:
+                run.warn(clock, f"drawn through OpenGL by {gl.backend} ({gl.passed_over})")
+            clip = renderers[0].shots(renderers[0].framed(cameras, fan), fan)
+            for renderer in renderers:
+                renderer.prepare_shots(clip)
+            shots = [clip[index] for index in plan.shown]
             clock.update(1)
         writers = [
             stack.enter_context(
@@ -275,18 +201,23 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                     quality=output.quality,
                     crf=output.crf,
                     preset=output.encoder_preset,
-                    pixel_format="yuv420p" if packed else "rgb24",
+                    bitrate=output.bitrate,
+                    target_bytes=output.target_bytes,
+                    pixel_format="yuv420p" if packed else "rgba" if plan.alpha else "rgb24",
                     audio=Path(spec.audio) if spec.audio else None,
-                    metadata={"comment": f"DepthFlow {spec.shareable().canonical()}"},
+                    metadata={"comment": embedded(spec, output, plan.format.name)},
                     overwrite=output.overwrite,
                     frames=len(shots),
                     stereo=stereo_of(output.view),
+                    poll=run.cancel.check,
                 )
             )
             for path in plan.paths
         ]
         with run.stage(StageClock(run.report, "render", len(shots))) as clock:
-            frames = renderer.raw_frames(shots) if packed else renderer.frames(shots)
+            frames = renderers[0].raw_frames(shots) if packed else renderers[0].frames(shots)
+            if plan.alpha:
+                frames = map(put_together, *(renderer.raw_frames(shots) for renderer in renderers))
             for done, frame in enumerate(frames, start=1):
                 run.cancel.check()
                 for writer, (x, y, width, height) in zip(writers, parts, strict=True):
@@ -295,6 +226,7 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
                 clock.update(done)
         with run.stage(StageClock(run.report, "publish", 1)) as clock:
             found = close_together(writers)
+            run.warn(clock, *(f"{writer.path.name}: {writer.note}" for writer in writers if writer.note))
             clock.update(1)
     return [
         Made(
@@ -303,10 +235,10 @@ def _render(spec: JobSpec, plan: _Plan, photo: Photo, depth: NDArray[np.float32]
             frames=facts.frames,
             width=facts.width,
             height=facts.height,
-            fps=output.fps,
+            fps=facts.fps if writer.note and plan.format.name == "gif" else output.fps,
             bytes=facts.bytes,
             encoder=plan.encoder.name,
             seconds=time.monotonic() - started,
         )
-        for path, facts in zip(plan.paths, found, strict=True)
+        for path, facts, writer in zip(plan.paths, found, writers, strict=True)
     ]

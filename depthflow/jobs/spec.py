@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from depthflow.errors import UsageError
+from depthflow.jobs.colours import check_colour
 from depthflow.jobs.described import add_descriptions
 from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
@@ -203,6 +204,14 @@ class RenderSpec(Part):
     """The border of the photo: zoom in as far as hides it, or continue the photo mirrored or clamped."""
     supersample: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Frames are drawn this many times larger, then averaged down."""
+    background: str | None = None
+    """Colour behind a transparent photo (white, #ffcc00, rgb(1, 2, 3)); None keeps the transparency where the format
+    has it, and is white elsewhere."""
+
+    @field_validator("background")
+    @classmethod
+    def _background_is_a_colour(cls, value: str | None) -> str | None:
+        return None if value is None else check_colour(value)
 
 
 class ViewSpec(Part):
@@ -272,6 +281,12 @@ class OutputSpec(Part):
     """0 to 100; turned into the encoder's own scale unless crf is given."""
     crf: Annotated[int, Field(ge=0, le=63)] | None = None
     """The encoder's constant rate factor."""
+    bitrate: Annotated[int, Field(ge=1000, le=10**9)] | None = None
+    """Bits a second of the pictures on average, instead of a quality: the file comes just below it."""
+    target_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """Bytes that the file must not exceed; where it would, it comes just below."""
+    poster: Annotated[float, Field(ge=0, le=3600000)] | None = None
+    """Make one still instead of the clip: its frame at this second."""
     encoder: Annotated[str, Field(max_length=40)] = "auto"
     """auto, software, or a name such as nvenc or libx264."""
     encoder_preset: Annotated[str, Field(max_length=40)] | None = None
@@ -286,10 +301,35 @@ class OutputSpec(Part):
     def _size_is_known(cls, value: str) -> str:
         return check_size(value)
 
+    @model_validator(mode="after")
+    def _one_measure_of_quality(self) -> Self:
+        if self.crf is not None and self.bitrate is not None:
+            raise UsageError("crf and bitrate say two things about the quality", "give one of them")
+        return self
+
     @property
     def frames(self) -> int:
-        """Frames in the file: duration x fps of one pass, rounded, times loops; at least one."""
+        """Frames of the clip: duration x fps of one pass, rounded, times loops; at least one."""
         return max(1, round(self.duration * self.fps)) * self.loops
+
+    @property
+    def shown(self) -> range:
+        """The frames of the clip that are made: all, or the one of the poster.
+
+        Raises:
+            UsageError: the clip is over by then.
+        """
+        if self.poster is None:
+            return range(self.frames)
+        # A frame is shown from its own time to that of the next; the last one is also what the end shows.
+        index = int(self.poster * self.fps + 1e-6)
+        if self.poster > self.frames / self.fps + 1e-6:
+            raise UsageError(
+                f"poster: {self.poster:g} s is after the end of the clip, which lasts {self.frames / self.fps:g} s",
+                "choose an earlier second, or a longer duration",
+            )
+        index = min(index, self.frames - 1)
+        return range(index, index + 1)
 
 
 class JobSpec(Part):
@@ -391,6 +431,10 @@ class JobSpec(Part):
     def digest(self) -> str:
         """SHA-256 of the canonical form, 64 hex digits."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def only(self, output: OutputSpec) -> JobSpec:
+        """The job with this one output."""
+        return self.model_copy(update={"outputs": (output,)})
 
     def shareable(self) -> JobSpec:
         """The job without the folders of this computer: what is written into a video that others will see.

@@ -28,6 +28,10 @@ _FRAME_PACKING = {"left_right": "3", "top_bottom": "4"}
 """The same in the frame packing message of H.264 (ITU-T H.264, D.2.26), which x264 alone can write."""
 
 
+AUDIO_BITS = 192_000
+"""Bits a second of the sound, where it is compressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frames:
     """What comes in.
@@ -65,7 +69,7 @@ class Target:
         suffix: of the final name; it picks the container.
         quality: 0 to 100.
         crf: in the encoder's own scale; wins over quality.
-        bitrate: as ffmpeg has it ("8M"); wins over both.
+        level: the value of the encoder's knob itself; wins over both.
         stereo: how two views lie in a frame; written where the container or the codec has a place for it.
     """
 
@@ -76,7 +80,7 @@ class Target:
     quality: int = 75
     crf: int | None = None
     preset: str | None = None
-    bitrate: str | None = None
+    level: float | None = None
     audio: Path | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     stereo: Stereo | None = None
@@ -96,7 +100,7 @@ def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
         streams.append(_sound(target.audio, frames))
         options["c:a"] = target.format.audio
         if target.format.audio in ("aac", "libopus"):
-            options["b:a"] = "192k"
+            options["b:a"] = AUDIO_BITS
     command = compile_command(ffmpeg, streams, target.file, options, target.encoder)
     if target.format.metadata:
         texts = [("-metadata", f"{key}={text}") for key, text in target.metadata.items()]
@@ -157,7 +161,7 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
         "c:v": encoder.name,
         # Without it, old ffmpegs guess the rate from the filter's time base.
         "r": _rate(frames.rate),
-        **_coding(encoder, format_, frames, target.quality, target.crf, target.preset, target.bitrate),
+        **_coding(encoder, format_, frames, target.quality, target.crf, target.preset, target.level),
     }
     if _is_yuv(coded_format(frames, format_, encoder)) and not format_.full_range:
         options |= tags(frames.matrix)
@@ -188,15 +192,14 @@ def _coding(
     quality: int,
     crf: int | None,
     preset: str | None,
-    bitrate: str | None,
+    level: float | None,
 ) -> dict[str, Any]:
     options: dict[str, Any] = {**encoder.options, **encoder.speed(preset)}
-    if bitrate is not None:
-        options["b:v"] = bitrate
-    else:
-        options |= encoder.rate(quality, crf)
-        if "qp_i" in options:
-            options["qp_p"] = options["qp_i"]
+    options |= encoder.rate(quality, crf)
+    if level is not None:
+        options[encoder.knob] = f"{level:g}"
+    if "qp_i" in options:
+        options["qp_p"] = options["qp_i"]
     if format_.name == "prores":
         options["profile:v"] = "3"
     elif format_.name == "prores4444":
@@ -204,7 +207,7 @@ def _coding(
     elif format_.name == "webm" and frames.alpha:
         # An alternate reference frame has no partner in the alpha stream.
         options["auto-alt-ref"] = "0"
-    elif format_.name == "webp" and quality == 100:
+    elif format_.name == "webp" and quality == 100 and level is None:
         options["lossless"] = "1"
     return options
 

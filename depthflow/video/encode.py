@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from depthflow.errors import FFmpegError, InputError, OutputError, SystemError_, UsageError
 from depthflow.video import finish
 from depthflow.video.colour import Matrix, PixelFormat, exact_rate, frame_bytes, matrix_for
-from depthflow.video.command import TEXT_KEYS, Frames, Stereo, Target, encode_command, master_command
+from depthflow.video.command import AUDIO_BITS, TEXT_KEYS, Frames, Stereo, Target, encode_command, master_command
 from depthflow.video.encoders import EncoderChoice
 from depthflow.video.facts import VideoFacts
 from depthflow.video.formats import FormatInfo, check_output
 from depthflow.video.images import ImagePlan
 from depthflow.video.pipe import FramePipe
-from depthflow.video.probe import Depth, has_sound
+from depthflow.video.probe import Depth, has_sound, is_silent
 from depthflow.video.workfile import WorkPlace, check_free
 
 
@@ -49,8 +49,9 @@ class VideoWriter:
         audio: a sound file to lay under it, padded with silence or cut to the video's length;
             frames must be given then.
         metadata: texts such as comment and title; formats without a place for them leave them out.
-        bitrate: as ffmpeg has it ("8M"), instead of a quality.
-        target_bytes: the file must not become larger; it takes a second pass at the end.
+        bitrate: bits a second of the pictures, on average; the file comes just below it, whatever the quality.
+        target_bytes: the file must not become larger; if it would, it comes just below.
+            Both keep the frames in a lossless file meanwhile, and encode them as often as it takes.
         overwrite: replace what is there.
         frames: how many frames will come; then more or fewer are an error.
         verify: how `close` looks at the file, see `probe`. "auto" decodes what hardware made, whose drivers
@@ -58,6 +59,7 @@ class VideoWriter:
             for 60 frames at 1080p, and what a killed encoder leaves is found either way.
         matrix: the YUV matrix if it is not the one that the size asks for.
         stereo: how two views lie in a frame, for players that ask; written where there is a place for it.
+        poll: called while `close` encodes frames again; if it raises, everything is removed.
 
     Raises:
         UsageError: the format cannot do what is asked. OutputError: the file cannot be written here.
@@ -79,13 +81,14 @@ class VideoWriter:
         pixel_format: PixelFormat = "rgb24",
         audio: Path | None = None,
         metadata: Mapping[str, str] | None = None,
-        bitrate: str | None = None,
+        bitrate: int | None = None,
         target_bytes: int | None = None,
         overwrite: bool = False,
         frames: int | None = None,
         verify: Literal["auto", "decode", "count"] = "auto",
         matrix: Matrix | None = None,
         stereo: Stereo | None = None,
+        poll: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = Path(path).absolute()
         self.format = format
@@ -93,8 +96,11 @@ class VideoWriter:
         self.written = 0
         self._overwrite = overwrite
         self._verify: Depth = ("decode" if encoder.hardware else "count") if verify == "auto" else verify
-        self._target_bytes = target_bytes
+        self._limits = target_bytes, bitrate
+        self.note = ""
+        """What was given up for a limit, after `close`; a line for people."""
         self._ready: VideoFacts | None = None
+        self._poll = poll
         self._facts: VideoFacts | None = None
         self._closed = False
         self._pipe: FramePipe | None = None
@@ -109,6 +115,7 @@ class VideoWriter:
             crf=crf,
             audio=audio is not None,
             target_bytes=target_bytes,
+            bitrate=bitrate,
         )
         if audio is not None and frames is None:
             raise ValueError("sound is cut to the video's length, so the number of frames must be given")
@@ -125,14 +132,13 @@ class VideoWriter:
             quality=quality,
             crf=crf,
             preset=preset,
-            bitrate=bitrate,
             audio=_checked_audio(audio, encoder.ffmpeg),
             metadata=_checked_metadata(metadata or {}, format, self.path.suffix),
             stereo=stereo,
         )
         # Built once before anything is made: a wrong preset is said here.
         encode_command(encoder.ffmpeg, self._frames, target)
-        self._two_stages = format.name == "gif" or target_bytes is not None
+        self._two_stages = format.name == "gif" or target_bytes is not None or bitrate is not None
         if self._images is not None:
             self._images.check(overwrite=overwrite)
             self._work = WorkPlace(self._images.anchor, folder=True)
@@ -275,12 +281,15 @@ class VideoWriter:
         pipe.finish()
         frames = replace(self._frames, count=self.written)
         if self._master is not None:
-            finish.from_master(
+            limit, fill = self._limit(frames)
+            self.note = finish.from_master(
                 self.encoder.ffmpeg,
                 replace(frames, file=self._master),
                 self._target,
                 self._work,
-                self._target_bytes,
+                limit,
+                fill=fill,
+                poll=self._poll,
             )
             self._master.unlink()
         if self._images is not None:
@@ -307,12 +316,62 @@ class VideoWriter:
             self.abort()
             raise
 
+    def _limit(self, frames: Frames) -> tuple[int | None, bool]:
+        """Bytes that the file must not exceed, and whether it should come near them."""
+        most, bitrate = self._limits
+        if bitrate is None:
+            return most, False
+        sound = AUDIO_BITS if self._target.audio else 0
+        average = int((bitrate + sound) * (frames.seconds or 0) / 8)
+        return (average if most is None else min(average, most)), True
+
     def _named(self, error: SystemError_) -> SystemError_:
         """The error with the output's name in front."""
         if str(self.path) in error.message:
             return error
         kind = OutputError if isinstance(error, OutputError) else FFmpegError
         return kind(f"{self.path}: {error.message}", error.hint)
+
+
+def check_request(
+    path: Path,
+    *,
+    format: FormatInfo,  # noqa: A002
+    encoder: EncoderChoice,
+    frames: int,
+    quality: int = 75,
+    crf: int | None = None,
+    preset: str | None = None,
+    audio: Path | None = None,
+    seconds: float = 0.0,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Say before any frame is drawn what a VideoWriter would find wrong, but for the size of the frames.
+
+    A hidden file is made beside the result and removed again: nothing else tells whether that will be possible.
+
+    Args:
+        seconds: of the video; so much of the sound is listened to.
+
+    Returns:
+        Notes for people: a sound file that is silent.
+
+    Raises:
+        UsageError: the encoder has no such preset or rate factor. OutputError: the name is taken, or nothing can be
+        written there. InputError: the audio is no sound file.
+    """
+    encoder.encoder.speed(preset)
+    encoder.encoder.rate(quality, crf)
+    images = ImagePlan.of(path.absolute(), format, frames)
+    if images is not None:
+        images.check(overwrite=overwrite)
+        WorkPlace(images.anchor, folder=True).discard()
+    else:
+        check_free(path, overwrite=overwrite)
+        WorkPlace(path.absolute()).discard()
+    if (sound := _checked_audio(audio, encoder.ffmpeg)) is None or not is_silent(sound, seconds, encoder.ffmpeg):
+        return ()
+    return (f"{audio}: is silent for as long as the video lasts",)
 
 
 def _clean(pipe: FramePipe, work: WorkPlace) -> None:

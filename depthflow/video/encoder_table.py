@@ -27,6 +27,7 @@ class Encoder:
         knob: the option that takes the quality; "" where there is none.
         scale: its values at quality 0, 50, 75 and 100.
         limits: smallest and largest value of the knob.
+        step: the finest difference of the knob that it sees.
         preset: name of its speed option, known values, and ours; the values are empty if they are numbers.
         options: what it always gets.
         steady: what it gets when the knob is used (rate control by quality), left out with a bit rate.
@@ -39,6 +40,7 @@ class Encoder:
     knob: str = ""
     scale: tuple[float, float, float, float] = (0, 0, 0, 0)
     limits: tuple[int, int] = (0, 51)
+    step: float = 1.0
     preset: tuple[str, tuple[str, ...], str] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     steady: Mapping[str, str] = field(default_factory=dict)
@@ -106,10 +108,10 @@ _H26X_SCALE = (42.0, 29.0, 23.0, 15.0)
 # x264 at veryfast: measured at 1080p on a moving photo, 34 CPU-ms a frame and 42.1 dB at 0.81 MB; medium
 # needs 91 CPU-ms for 42.4 dB at 0.77 MB. The picture only drifts, so the slow searches find little.
 _TABLE = (
-    Encoder("libx264", ("h264",), knob="crf", scale=(40, 26, 20, 12), preset=("preset", _X26X, "veryfast")),
+    Encoder("libx264", ("h264",), knob="crf", scale=(40, 26, 20, 12), step=0.1, preset=("preset", _X26X, "veryfast")),
     Encoder("libopenh264", ("h264",), knob="qmax", scale=(51, 32, 26, 18), steady={"rc_mode": "quality"}),
     Encoder(
-        "libx265", ("hevc", "hevc10"), knob="crf", scale=(44, 29, 23, 14),
+        "libx265", ("hevc", "hevc10"), knob="crf", scale=(44, 29, 23, 14), step=0.1,
         preset=("preset", _X26X, "veryfast"), options={"x265-params": "log-level=error"},
     ),
     Encoder(

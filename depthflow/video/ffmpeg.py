@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import IO
 
 from depthflow.errors import FFmpegError
 
 _HINT = "pip install imageio-ffmpeg, or install ffmpeg itself (apt, dnf, brew, winget), or set DEPTHFLOW_FFMPEG"
+
+_POLL_SECONDS = 0.1
+
+_POINTER = re.compile(r"(?<=[\w:/]) @ 0x[0-9a-f]+(?=\])")
+_UNWINDING = re.compile(
+    r"Task finished with error code|Terminating thread with return code|Nothing was written into output file"
+    r"|Conversion failed!|Could not open encoder before EOF|Error closing file"
+)
 
 QUIET = ("-hide_banner", "-nostats", "-loglevel", "warning")
 """Options that leave only warnings and errors on the error stream."""
@@ -120,13 +129,18 @@ def spawn(
 
 
 def run_ffmpeg(
-    command: Sequence[str], *, timeout_s: float | None = None, data: bytes | None = None
+    command: Sequence[str],
+    *,
+    timeout_s: float | None = None,
+    data: bytes | None = None,
+    poll: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run ffmpeg to its end and give back what it wrote; its exit status is for the caller to judge.
 
     Args:
         timeout_s: seconds after which it is killed; None waits for ever.
         data: bytes for its standard input.
+        poll: called every tenth of a second; if it raises, ffmpeg is killed.
 
     Raises:
         FFmpegError: it cannot be started, or the time is over.
@@ -134,7 +148,14 @@ def run_ffmpeg(
     stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
     process = spawn(command, stdin=stdin, stdout=subprocess.PIPE)
     try:
-        out, err = process.communicate(data, timeout=timeout_s)
+        while True:
+            try:
+                out, err = process.communicate(data, timeout=timeout_s if poll is None else _POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if poll is None:
+                    raise
+                poll()
     except subprocess.TimeoutExpired:
         raise FFmpegError(f"{command[0]} did not end within {timeout_s:g} s") from None
     finally:
@@ -154,6 +175,7 @@ def _close(*streams: IO[bytes] | None) -> None:
 
 
 def last_lines(log: str, count: int = 4) -> str:
-    """The end of a log as one line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """The end of a log as one line, without what ffmpeg says while it unwinds, which hides the cause."""
+    lines = [_POINTER.sub("", line).strip() for line in log.splitlines() if line.strip()]
+    lines = [line for line in lines if not _UNWINDING.search(line)] or lines
     return "; ".join(lines[-count:]) or "it said nothing"

@@ -41,6 +41,7 @@ class FormatInfo:
         metadata: it has a place for texts such as a comment.
         crf: its quality is set by a rate factor or something like it.
         merges: neighbours that are equal may be stored as one frame that lasts longer.
+        bits: per pixel of a frame, about: a photo in parallax at 1080p and quality 75.
         tag: code of the codec in the container, where players insist on one.
     """
 
@@ -60,6 +61,7 @@ class FormatInfo:
     metadata: bool = False
     crf: bool = True
     merges: bool = False
+    bits: float = 0.2
     tag: str | None = None
 
     @property
@@ -71,6 +73,11 @@ class FormatInfo:
     def alpha(self) -> bool:
         """It keeps transparency."""
         return self.alpha_format is not None
+
+    @property
+    def fits(self) -> bool:
+        """It can be made to fit a number of bytes."""
+        return self.crf or self.name in ("gif", "webp")
 
     def muxer_for(self, suffix: str) -> str:
         """ffmpeg's name of the container for a file with this suffix."""
@@ -101,38 +108,38 @@ _TABLE = (
     ),
     FormatInfo(
         "prores", "ProRes 422 HQ for editing", (".mov",), "prores", "mov",
-        pixel_format="yuv422p10le", even=(2, 1), audio="pcm_s16le", metadata=True, crf=False,
+        pixel_format="yuv422p10le", even=(2, 1), audio="pcm_s16le", metadata=True, crf=False, bits=3.8,
     ),
     FormatInfo(
         "prores4444", "ProRes 4444 for editing, may be transparent", (".mov",), "prores4444", "mov",
-        pixel_format="yuv444p10le", alpha_format="yuva444p10le", audio="pcm_s16le", metadata=True, crf=False,
+        pixel_format="yuv444p10le", alpha_format="yuva444p10le", audio="pcm_s16le", metadata=True, crf=False, bits=5.6,
     ),
     FormatInfo(
         "ffv1", "FFV1, lossless, may be transparent", (".mkv",), "ffv1", "matroska",
-        pixel_format="bgr0", alpha_format="bgra", audio="flac", metadata=True, crf=False,
+        pixel_format="bgr0", alpha_format="bgra", audio="flac", metadata=True, crf=False, bits=4.0,
     ),
     FormatInfo(
         "gif", "GIF with a palette of its own", (".gif",), "gif", "gif", kind="animation",
-        pixel_format="pal8", alpha_format="pal8", max_fps=50.0, max_side=65535, crf=False, merges=True,
+        pixel_format="pal8", alpha_format="pal8", max_fps=50.0, max_side=65535, crf=False, merges=True, bits=4.2,
     ),
     FormatInfo(
         "webp", "animated WebP", (".webp",), "webp", "webp", kind="animation",
-        pixel_format="bgra", alpha_format="bgra", max_side=16383, crf=False, merges=True,
+        pixel_format="bgra", alpha_format="bgra", max_side=16383, crf=False, merges=True, bits=1.0,
     ),
     FormatInfo(
         "apng", "animated PNG, lossless", (".apng", ".png"), "apng", "apng", kind="animation",
-        pixel_format="rgb24", alpha_format="rgba", crf=False, merges=True,
+        pixel_format="rgb24", alpha_format="rgba", crf=False, merges=True, bits=11.5,
     ),
     FormatInfo(
         "avif", "animated AVIF", (".avif",), "av1", "avif", kind="animation", even=(2, 2),
     ),
     FormatInfo(
         "png", "PNG images in a folder, or one poster", (".png",), "png", "image2", kind="images",
-        pixel_format="rgb24", alpha_format="rgba", crf=False,
+        pixel_format="rgb24", alpha_format="rgba", crf=False, bits=11.5,
     ),
     FormatInfo(
         "jpg", "JPEG images in a folder, or one poster", (".jpg", ".jpeg"), "mjpeg", "image2", kind="images",
-        pixel_format="yuvj444p", full_range=True, crf=False,
+        pixel_format="yuvj444p", full_range=True, crf=False, bits=1.4,
     ),
 )  # fmt: skip
 
@@ -206,6 +213,7 @@ def check_output(
     crf: int | None = None,
     audio: bool = False,
     target_bytes: int | None = None,
+    bitrate: int | None = None,
 ) -> None:
     """Say what a format cannot do; whoever makes frames asks before the first one.
 
@@ -231,10 +239,12 @@ def check_output(
         why = ": browsers slow down what is faster" if name == "gif" else ""
         raise UsageError(f"{name} goes up to {format.max_fps:g} frames a second{why}; this is {float(fps):g}")
     if target_bytes is not None:
-        if not (format.crf or name == "gif"):
-            raise UsageError(f"{name} cannot be made to fit a size", "choose mp4, hevc, av1, webm, avif or gif")
+        if not format.fits:
+            raise UsageError(f"{name} cannot be made to fit a size", f"choose {_names(i for i in _TABLE if i.fits)}")
         if target_bytes < 1:
             raise UsageError(f"a file of {target_bytes} bytes is no file")
+    if bitrate is not None and not format.crf:
+        raise UsageError(f"{name} has no bit rate to choose", f"choose {_names(i for i in _TABLE if i.crf)}")
     if format.kind == "images" and path is not None:
         _check_images(format, path, frames)
 
@@ -248,7 +258,7 @@ def _check_images(format: FormatInfo, path: str, frames: int | None) -> None:  #
         stem = PurePath(path).stem
         raise UsageError(
             f"{path}: one file cannot hold {'many' if frames is None else frames} {name_of_images(format)}",
-            f"name a folder, a pattern such as {stem}_%05d{format.suffix}, or the format apng or gif",
+            f"name a folder or a pattern such as {stem}_%05d{format.suffix}; or make one still with --poster 0",
         )
 
 

@@ -6,45 +6,71 @@ memory until the palette is known: measured 240 MB for 60 frames of 960x540, aga
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
 
 from depthflow.video.colour import rgb_filter
-from depthflow.video.command import Frames, Target, compile_command, filtered, source
+from depthflow.video.command import Frames, compile_command, filtered, source
 
 _SAMPLED = 24
 """Frames that the palette is made from: 0.1 s each at 960x540, and a moving photo keeps its colours."""
-_SMALLEST_SIDE = 32
+_COARSE = "bayer:bayer_scale=4"
+_SLOWEST = 10
+"""Frames a second that a limit leaves at least."""
+
+SMALLEST_SIDE = 32
+"""Pixels that a limit leaves of the shorter side at least."""
 
 
-def attempts(
-    ffmpeg: str, frames: Frames, target: Target, palette: Path, limit: int | None
-) -> Iterator[list[list[str]]]:
-    """Pairs of commands that make the palette and then the GIF; with a limit, each smaller than the one before.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How fine a GIF is.
 
-    The caller runs a pair, looks at the size, and asks for the next if it is too large.
-
-    Args:
-        palette: where the palette (a PNG) goes.
-        limit: bytes that the GIF must not exceed; None makes one attempt.
+    Attributes:
+        colours: of the palette.
+        dither: as ffmpeg's paletteuse has it.
+        every: each so many-th frame is shown.
+        scale: of the frames' sides, at most 1.
     """
-    colours = _colours(target.quality)
-    yield _pair(ffmpeg, frames, target, palette, colours, _dither(target.quality), 1.0)
-    if limit is None:
-        return
+
+    colours: int
+    dither: str
+    every: int = 1
+    scale: float = 1.0
+
+    def given_up(self, frames: Frames, quality: int) -> str:
+        """What it lacks of the best look, a line for people; empty if nothing."""
+        lacks = []
+        if self.colours < _colours(quality):
+            lacks.append(f"{self.colours} colours")
+        if self.every > 1:
+            lacks.append(f"{float(frames.rate / self.every):g} frames a second")
+        if self.scale < 1:
+            width, height = self.size(frames)
+            lacks.append(f"{width}x{height} pixels")
+        return f"to fit, the GIF has only {' and '.join(lacks)}" if lacks else ""
+
+    def size(self, frames: Frames) -> tuple[int, int]:
+        """(width, height) of the GIF."""
+        return max(1, round(frames.width * self.scale)), max(1, round(frames.height * self.scale))
+
+
+def looks(frames: Frames, quality: int) -> Iterator[Look]:
+    """From the best downwards: fewer colours, then fewer frames a second; what is left to give up is the size."""
+    look = Look(_colours(quality), _dither(quality))
+    yield look
     for fewer in (128, 64):
-        if fewer < colours:
-            yield _pair(ffmpeg, frames, target, palette, fewer, "bayer:bayer_scale=4", 1.0)
-    scale = 1.0
-    while min(frames.width, frames.height) * scale > _SMALLEST_SIDE:
-        size = target.file.stat().st_size
-        # Bytes go with the area; never less than a step, or it might not end.
-        scale *= min(0.9, math.sqrt(limit / max(1, size)) * 0.98)
-        yield _pair(ffmpeg, frames, target, palette, 64, "bayer:bayer_scale=4", scale)
+        if fewer < look.colours:
+            look = replace(look, colours=fewer, dither=_COARSE)
+            yield look
+    while frames.rate / (2 * look.every) >= _SLOWEST:
+        look = replace(look, every=2 * look.every)
+        yield look
 
 
 def _colours(quality: int) -> int:
@@ -59,35 +85,35 @@ def _dither(quality: int) -> str:
     return "bayer:bayer_scale=4" if quality >= 50 else "bayer:bayer_scale=3"
 
 
-def _pair(
-    ffmpeg: str, frames: Frames, target: Target, palette: Path, colours: int, dither: str, scale: float
-) -> list[list[str]]:
+def commands(ffmpeg: str, frames: Frames, file: Path, palette: Path, look: Look) -> list[list[str]]:
+    """The command that makes the palette (a PNG), and the one that makes the GIF with it."""
     step = max(1, (frames.count or 1) // _SAMPLED)
-    sampled = _scaled(frames, scale, step).filter(
-        "palettegen", max_colors=colours, reserve_transparent=int(frames.alpha)
+    sampled = _shown(frames, look, step).filter(
+        "palettegen", max_colors=look.colours, reserve_transparent=int(frames.alpha)
     )
-    name, *more = dither.split(":")
-    options = dict(part.split("=", 1) for part in more)
+    name, *more = look.dither.split(":")
     picture = graph.filter(
-        [_scaled(frames, scale), graph.input(str(palette), format="png_pipe").video],
+        [_shown(frames, look, look.every), graph.input(str(palette), format="png_pipe").video],
         "paletteuse",
         dither=name,
-        **options,
+        **dict(part.split("=", 1) for part in more),
     )
+    rate = Fraction(frames.rate) / look.every
     return [
         compile_command(ffmpeg, [sampled], palette, {"format": "image2", "update": 1, "frames:v": 1}, None),
-        compile_command(ffmpeg, [picture], target.file, {"format": "gif", "loop": 0}, None),
+        compile_command(
+            ffmpeg, [picture], file, {"format": "gif", "loop": 0, "r": f"{rate.numerator}/{rate.denominator}"}, None
+        ),
     ]
 
 
-def _scaled(frames: Frames, scale: float, step: int = 1) -> Any:
-    """The frames as RGB, smaller by `scale`, every `step`-th of them."""
+def _shown(frames: Frames, look: Look, every: int) -> Any:
+    """Every so many-th frame as RGB, in the size of the look."""
     video = source(frames).video
-    if step > 1:
-        video = video.filter("framestep", step)
+    if every > 1:
+        video = video.filter("framestep", every)
     wanted = "rgba" if frames.alpha else "rgb24"
     video = filtered(video, rgb_filter(frames.pixel_format, wanted, frames.matrix))
-    if scale < 1:
-        width, height = max(1, round(frames.width * scale)), max(1, round(frames.height * scale))
-        video = video.filter("scale", width, height, flags="lanczos")
+    if look.scale < 1:
+        video = video.filter("scale", *look.size(frames), flags="lanczos")
     return video

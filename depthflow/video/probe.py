@@ -13,7 +13,7 @@ from depthflow.video.facts import VideoFacts
 from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg
 from depthflow.video.probe_images import probe_images
 
-__all__ = ["Depth", "VideoFacts", "has_sound", "probe"]
+__all__ = ["Depth", "VideoFacts", "has_sound", "is_silent", "probe"]
 
 Depth = Literal["decode", "count"]
 
@@ -36,7 +36,7 @@ def probe(
     if path.is_dir() or path.suffix.lower() in (".gif", ".webp", ".png", ".apng", ".jpg", ".jpeg"):
         return probe_images(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file", "check the path")
     return _probe_video(path, depth, first_frame, ffmpeg or ffmpeg_path())
 
 
@@ -97,6 +97,21 @@ def has_sound(path: Path, ffmpeg: str | None = None) -> bool:
     return _SOUND.search(told) is not None
 
 
+def is_silent(path: Path, seconds: float, ffmpeg: str | None = None) -> bool:
+    """Whether nothing can be heard in the first seconds of a sound file: below -80 dB of full scale.
+
+    Raises:
+        InputError: the sound cannot be decoded.
+    """
+    listen = ["-t", f"{seconds:.3f}", "-i", str(path.absolute()), "-map", "0:a:0", "-af", "volumedetect"]
+    told = run_ffmpeg([ffmpeg or ffmpeg_path(), "-hide_banner", "-nostats", *listen, "-f", "null", "-"])
+    if told.returncode != 0:
+        raise InputError(f"{path}: is no sound that can be decoded: {last_lines(told.stderr, 2)}")
+    loudest = _LOUDEST.search(told.stderr)
+    return loudest is None or float(loudest[1]) < -80
+
+
+_LOUDEST = re.compile(r"max_volume: (-?(?:[\d.]+|inf)) dB")
 _VIDEO = re.compile(
     r"^\s*Stream #0:\d+.*?: Video: (?P<codec>\w+).*?, (?P<pixels>[a-z]\w+)(?:\((?P<details>[^)]*)\))?"
     r"(?P<rest>, \d+x\d+.*)$",
@@ -111,7 +126,10 @@ def _check(status: int, log: str, path: Path) -> None:
         return
     # The first lines describe the file; what went wrong is after them, and ffmpeg's unwinding last.
     lines = [line for line in log.splitlines() if _TROUBLE.search(line)] or log.splitlines()[-3:]
-    raise InputError(f"{path}: is no whole video: {last_lines(_POINTERS.sub('', chr(10).join(lines[:3])))}")
+    raise InputError(
+        f"{path}: is no whole video: {last_lines(_POINTERS.sub('', chr(10).join(lines[:3])))}",
+        "it is damaged, unfinished, or no video at all",
+    )
 
 
 _TROUBLE = re.compile(r"error|invalid|not found|matches no streams|partial|truncat|damage|corrupt|missing", re.I)

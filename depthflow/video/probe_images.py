@@ -25,7 +25,7 @@ def probe_images(path: Path) -> VideoFacts:
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file", "check the path")
     try:
         with Image.open(path) as image:
             frames = int(getattr(image, "n_frames", 1))

@@ -1,0 +1,181 @@
+"""Checks every output of a job before any work is done: what can be wrong is said now. It makes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from depthflow.errors import UsageError
+from depthflow.images import Photo, name_of
+from depthflow.jobs.animation import timing_of
+from depthflow.jobs.depth import is_local
+from depthflow.jobs.spec import JobSpec, OutputSpec
+from depthflow.jobs.view import check_view, files_of, layout_of, name_note, tag_of
+from depthflow.scene.views import Layout
+
+if TYPE_CHECKING:
+    from depthflow.video.encoders import EncoderChoice
+    from depthflow.video.formats import FormatInfo
+
+BACKGROUND = "#ffffff"
+"""Behind a transparent photo where the job names no colour: most cut-out drawings and logos are dark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One output that can be made, as far as that can be told.
+
+    Attributes:
+        paths: of its files; only a pair of views has two.
+        shown: which of the clip's frames are made.
+        layout: of the views in a frame; None until the photo is known.
+        alpha: the photo's transparency is kept.
+        notes: what will not be as asked for, lines for people.
+    """
+
+    spec: OutputSpec
+    paths: tuple[Path, ...]
+    format: FormatInfo
+    encoder: EncoderChoice
+    shown: range
+    layout: Layout | None = None
+    alpha: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def plan_outputs(spec: JobSpec) -> list[Plan]:
+    """Everything about the outputs that can be wrong without looking at the photo.
+
+    Raises:
+        UsageError: what is asked for cannot be. InputError: the sound is none.
+        OutputError: a name is taken, or nothing can be written there. FFmpegError: nothing encodes it here.
+    """
+    plans = [_plan(spec, output) for output in spec.outputs]
+    paths = [path for plan in plans for path in plan.paths]
+    places = [path.absolute() for path in paths]
+    for place, path in zip(places, paths, strict=True):
+        # Two outputs may come to one path by different ways: named in two spellings, or left beside the photo.
+        if places.count(place) > 1:
+            raise UsageError(f"{path}: two outputs have this path", "give each a path of its own")
+    return plans
+
+
+def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
+    from depthflow.video.encode import check_request
+    from depthflow.video.encoders import choose_encoder
+    from depthflow.video.formats import check_output
+
+    timing_of(spec, output)
+    info = format_of(output)
+    check_view(spec, output)
+    paths = files_of(output_path(spec.photo, output, info), output.view, info)
+    for path in paths:
+        check_output(
+            info,
+            path=str(path),
+            fps=output.fps,
+            frames=len(output.shown),
+            crf=output.crf,
+            audio=spec.audio is not None,
+            target_bytes=output.target_bytes,
+            bitrate=output.bitrate,
+        )
+        for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
+            if source is not None and _same_file(path, source):
+                raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
+    encoder = choose_encoder(info, output.encoder)
+    notes: tuple[str, ...] = ()
+    for path in paths:
+        notes = check_request(
+            path,
+            format=info,
+            encoder=encoder,
+            frames=len(output.shown),
+            quality=output.quality,
+            crf=output.crf,
+            preset=output.encoder_preset,
+            audio=None if spec.audio is None else Path(spec.audio).expanduser(),
+            seconds=output.frames / output.fps,
+            overwrite=output.overwrite,
+        )
+    return Plan(output, paths, info, encoder, output.shown, notes=(*notes, name_note(paths[0], output)))
+
+
+def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
+    """The plan for frames of this photo: their size, their transparency, and the encoder that takes them.
+
+    Raises:
+        UsageError: the format does not take frames of this size. OutputError: the disk is too full for them.
+    """
+    from depthflow.video.encoders import choose_encoder
+    from depthflow.video.formats import check_output
+    from depthflow.video.space import check_space
+
+    output, info = plan.spec, plan.format
+    places, uneven = layout_of(output, photo.size, info)
+    # Each file of a pair holds one of the views.
+    size = places.frame if len(plan.paths) == 1 else places.viewports[0][2:]
+    opaque_view = output.view.mode in ("anaglyph", "rgbd", "rgbd-half")
+    alpha = photo.alpha is not None and info.alpha and spec.render.background is None and not opaque_view
+    check_output(info, width=size[0], height=size[1])
+    encoder = choose_encoder(info, output.encoder, size=size, alpha=alpha)
+    limited = output.target_bytes is not None or output.bitrate is not None
+    full = check_space(plan.paths[0], info, size, len(plan.shown) * len(plan.paths), again=limited)
+    opaque = ""
+    if photo.alpha is not None and not alpha:
+        reason = (
+            ""
+            if spec.render.background
+            else f", because {info.name if not info.alpha else output.view.mode} keeps no transparency"
+        )
+        opaque = f"the transparent photo lies on {spec.render.background or BACKGROUND}{reason}"
+    notes = (*plan.notes, uneven, encoder.note, opaque, full)
+    return replace(plan, layout=places, alpha=alpha, encoder=encoder, notes=tuple(note for note in notes if note))
+
+
+def format_of(output: OutputSpec) -> FormatInfo:
+    """The format of an output: as named, else by its path's suffix, else mp4, or png for a poster.
+
+    Raises:
+        UsageError: no format of that name or suffix, or a poster as a video.
+    """
+    from depthflow.video.formats import format_for
+
+    named = output.format or ("png" if output.poster is not None and output.path is None else None)
+    info = format_for(output.path, named)
+    if output.poster is not None and info.kind == "video":
+        raise UsageError(f"a poster is one still, and {info.name} a video", "choose png, jpg, webp or avif")
+    return info
+
+
+def ending(info: FormatInfo, output: OutputSpec) -> str:
+    """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images."""
+    if output.poster is not None:
+        return f"{tag_of(output)}-poster{info.suffix}"
+    return tag_of(output) + ("-frames" if info.kind == "images" and output.frames > 1 else info.suffix)
+
+
+def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
+    """Where an output goes: as named, or beside the photo; photos without a folder go into the current one."""
+    if output.path is not None:
+        return Path(output.path).expanduser()
+    name = f"{name_of(photo)}{ending(info, output)}"
+    if not is_local(photo):
+        return Path(name)
+    source = Path(photo).expanduser()
+    path = source.with_name(name)
+    return path if path != source else source.with_name(f"{source.stem}-parallax{source.suffix}")
+
+
+def _same_file(path: Path, source: str) -> bool:
+    try:
+        return path.samefile(Path(source).expanduser())
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False
+
+
+def notes_of(plans: Sequence[Plan]) -> list[str]:
+    """The notes of all plans, each once."""
+    return list(dict.fromkeys(note for plan in plans for note in plan.notes))
