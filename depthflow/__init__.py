@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from depthflow.api import Renderer, estimate_depth, render
+    from depthflow.api import Renderer, estimate_depth, export_layers, render
     from depthflow.errors import DepthFlowError
     from depthflow.jobs.spec import JobSpec
     from depthflow.scene.camera import Camera
 
-__all__ = ["Camera", "DepthFlowError", "JobSpec", "Renderer", "__version__", "estimate_depth", "render"]
+__all__ = [
+    "Camera",
+    "DepthFlowError",
+    "JobSpec",
+    "Renderer",
+    "__version__",
+    "estimate_depth",
+    "export_layers",
+    "render",
+]
 
 _HOMES = {
     "Camera": "depthflow.scene.camera",
@@ -26,6 +35,7 @@ _HOMES = {
     "JobSpec": "depthflow.jobs.spec",
     "Renderer": "depthflow.api",
     "estimate_depth": "depthflow.api",
+    "export_layers": "depthflow.api",
     "render": "depthflow.api",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from depthflow.render.frames import Edge, FrameRenderer
 from depthflow.scene.camera import Camera
 from depthflow.settings import Settings, job_base, load_settings
 
-__all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "render"]
+__all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "export_layers", "render"]
 
 Source = str | PathLike[str]
 Size = str | tuple[int, int]
@@ -214,6 +214,64 @@ def estimate_depth(
         (h, w) float32 in [0, 1], 1 = nearest, linear in inverse depth; longest side at most 1024.
     """
     return _depth_of(_photo(photo), DepthSpec(model=model, provider=provider))
+
+
+def export_layers(
+    photo: Source,
+    folder: Source,
+    *,
+    layers: int | None = None,
+    fill: str | None = None,
+    motion: str | None = None,
+    strength: float | None = None,
+    relief: float | None = None,
+    fov: float | None = None,
+    preset: str | None = None,
+    model: str | None = None,
+    depth: Source | None = None,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+    cancel: CancelToken | None = None,
+) -> list[Path]:
+    """Save the layers that a photo is cut into: PNG, NPZ and glTF (docs/layers.md). It needs no OpenGL.
+
+    Whatever is None comes from the preset, then from the user's settings.
+
+    Args:
+        photo: path or http(s) URL.
+        folder: where the files go.
+        layers: 1 to 3; fewer come out where the motion uncovers nothing.
+        fill: what invents the background, by name.
+        motion, strength: how far these reach decides where the photo is cut, and how far the background goes on.
+        relief, fov: of the camera that took the photo; the 3D scene has them.
+        warn: told what is not as asked for.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`; nothing half-written is left.
+    """
+    from depthflow.jobs.layers import export_layers
+
+    settings = load_settings().settings
+    spec = build_spec(
+        fspath(photo),
+        preset=preset,
+        depth={"model": model, "file": _text(depth)},
+        motion={"name": motion, "strength": strength},
+        camera={"relief": relief, "fov": fov},
+        layers={"count": layers, "fill": fill},
+    )
+    return export_layers(
+        spec,
+        Path(folder),
+        overwrite=overwrite,
+        warn=warn,
+        cancel=cancel,
+        limits=_limits(settings),
+        cache_bytes=_cache_bytes(settings),
+    )
 
 
 def _photo(photo: Source | ArrayLike | Photo) -> Photo:

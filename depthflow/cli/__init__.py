@@ -12,6 +12,7 @@ import typer
 from depthflow.cli import cache, config, doctor, make, presets, render
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
+from depthflow.cli.layers import layers
 from depthflow.errors import Cancelled, DepthFlowError
 
 EXIT_CODES = """
@@ -49,6 +50,7 @@ def _options(
 
 app.command(epilog=EXIT_CODES)(render.render)
 app.command(epilog=EXIT_CODES)(depth)
+app.command(epilog=EXIT_CODES)(layers)
 app.command()(make.make)
 app.command()(inspect)
 app.command()(doctor.doctor)

@@ -205,7 +205,7 @@ def check_images(folder: Path, *, overwrite: bool, ours: re.Pattern[str]) -> Non
         OutputError: it is a file, or it holds images of that name that may not be replaced.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, and the images need a folder")
+        raise OutputError(f"{folder}: is a file, and the images need a folder", "choose another name with -o")
     if folder.is_dir() and not overwrite:
         for file in folder.iterdir():
             if ours.fullmatch(file.name):
