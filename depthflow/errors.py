@@ -9,7 +9,8 @@
     ├── SystemError_ (OSError)    4   this machine cannot do it: no GL, no ffmpeg, no space
     │   ├── GLError
     │   ├── FFmpegError
-    │   ├── RuntimeMissingError       ONNX Runtime is not installed, or no provider works
+    │   ├── RuntimeMissingError       a library that comes by extra is not installed, or ONNX Runtime runs nowhere
+    │   ├── DownloadError             no network, offline mode, or the server has another file
     │   └── OutputError               the result cannot be written where it was asked for
     ├── BatchError                5   some of several jobs failed, the others are done
     └── Cancelled               130   stopped on request; nothing half-written is left
@@ -95,7 +96,11 @@ class FFmpegError(SystemError_):
 
 
 class RuntimeMissingError(SystemError_):
-    """ONNX Runtime is not installed, or none of its providers works."""
+    """ONNX Runtime or another library that comes by extra is not installed, or no provider works."""
+
+
+class DownloadError(SystemError_):
+    """A file cannot be fetched, or is not the one that was asked for; what was fetched is not used."""
 
 
 class OutputError(SystemError_):

@@ -88,6 +88,7 @@ class CameraSettings(Part):
 
 class DepthSettings(Part):
     model: Annotated[str, _Like(DepthSpec, "model")]
+    fallback: Annotated[Literal["none", "builtin"], _Like(DepthSpec, "fallback")]
     provider: Annotated[Provider, _Like(DepthSpec, "provider")]
     embedded: Annotated[bool, _Like(DepthSpec, "embedded")]
     tiles: Annotated[int, _Like(DepthSpec, "tiles")]

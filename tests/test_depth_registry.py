@@ -13,7 +13,7 @@ from depth_networks import save_network
 
 from depthflow import paths
 from depthflow.depth import verify
-from depthflow.depth.registry import ModelInfo, find_model, load_registry, read_registry
+from depthflow.depth.registry import ModelInfo, find_model, load_registry, read_registry, usable_model
 from depthflow.depth.verify import checked_file, file_sha256, model_sha256
 from depthflow.errors import DepthError, UnknownNameError
 
@@ -28,6 +28,7 @@ hub = { repo = "someone/big", revision = "0123abc", file = "onnx/model.onnx" }
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPTHFLOW_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setenv("DEPTHFLOW_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DEPTHFLOW_CONFIG_DIR", str(tmp_path / "config"))
     # Whether huggingface_hub is installed here, and what its cache holds, must not matter.
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(try_to_load_from_cache=lambda *_, **__: None))
 
@@ -59,11 +60,20 @@ class TestShipped:
 
 class TestReading:
     def test_user_entries_win(self, tmp_path: Path) -> None:
-        save_network(
-            registry(tmp_path / "models", '[models.builtin]\nsource="local"\nfile="x.onnx"\n').parent / "x.onnx"
-        )
-        assert find_model("builtin").source == "local"
-        assert find_model("builtin").path() == (tmp_path / "models" / "x.onnx").resolve()
+        table = '[models.builtin]\nsource="local"\nfile="x.onnx"\ntitle="{}"\n'
+        (tmp_path / "models" / "builtin").mkdir(parents=True)
+        (tmp_path / "models" / "builtin" / "entry.toml").write_text(table.format("written by a command"))
+        assert find_model("builtin").title == "written by a command"
+        (tmp_path / "config").mkdir()
+        save_network(tmp_path / "config" / "x.onnx")
+        (tmp_path / "config" / "models.toml").write_text(table.format("mine"))
+        assert find_model("builtin").title == "mine"
+        assert find_model("builtin").path() == (tmp_path / "config" / "x.onnx").resolve()
+
+    def test_a_folder_that_is_still_being_filled_is_not_read(self, tmp_path: Path) -> None:
+        (tmp_path / "models" / ".new.x").mkdir(parents=True)
+        (tmp_path / "models" / ".new.x" / "entry.toml").write_text("rubbish")
+        assert "builtin" in load_registry()
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -77,6 +87,13 @@ class TestReading:
             ("[models.m]\nfile = 'x'\n[models.m.input]\nmean = [nan, 0, 1]\n", r"models\.m\.input\.mean"),
             ("[models.m]\nfile = 'x'\n[models.m.output]\nmeaning = 'miles'\n", r"models\.m\.output\.meaning"),
             ("[models.m]\nsource = 'huggingface'\n", "needs a table `hub`"),
+            ("[models.m]\nsource = 'export'\n", "needs a table `torch`"),
+            ("[models.m]\nfile = 'x'\ncommercial_use = 'maybe'\n", r"models\.m\.commercial_use: .*'unclear'"),
+            ("[models.m]\nfile = 'x'\nregistry = '/etc'\n", r"models\.m\.registry: no such key"),
+            ("[models.m]\nsource='huggingface'\nhub={repo='a/../b', file='x'}\n", r"models\.m\.hub\.repo"),
+            ("[models.'../m']\nfile = 'x'\n", r"models\.\.\./m: not a name"),
+            ("[model.m]\nfile = 'x'\n", "model: no such key"),
+            ("[pulled.m]\nrepo = 'a/b'\n", r"pulled\.m\.file"),
             ("models = 3\n", "tables"),
             ("[models]\nm = 3\n", r"models\.m: a table"),
             ("[models.m\n", "cannot be read"),
@@ -135,6 +152,101 @@ class TestFinding:
         monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(try_to_load_from_cache=look))
         assert read_registry(registry(tmp_path, REMOTE))["big"].path() == tmp_path / "blob"
         assert asked == [("someone/big", "onnx/model.onnx", "0123abc")]
+
+
+class TestPulled:
+    """What was learnt of a fetched file fills the shipped entry, if it is of the very file that the entry names."""
+
+    PULLED = f"""
+[pulled.big]
+repo = "someone/big"
+file = "onnx/model.onnx"
+revision = "0123abc"
+sha256 = "{"ab" * 32}"
+size_mb = 7.5
+verified = true
+"""
+
+    def read(self, folder: Path, shipped: str, pulled: str) -> ModelInfo:
+        first, second = registry(folder / "a", shipped), registry(folder / "b", pulled)
+        return load_registry([first, second])["big"]
+
+    def test_fills_what_is_open(self, tmp_path: Path) -> None:
+        info = self.read(tmp_path, REMOTE.replace('revision = "0123abc", ', ""), self.PULLED)
+        assert info.hub is not None
+        assert (info.hub.revision, info.sha256, info.size_mb, info.verified) == ("0123abc", "ab" * 32, 7.5, True)
+        assert not self.read(tmp_path, REMOTE, self.PULLED.replace("true", "false")).verified
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("someone/big", "another/big"),
+            ("model.onnx", "model_fp16.onnx"),
+            ("0123abc", "fedcba9"),
+        ],
+    )
+    def test_of_another_file_nothing_is_taken(self, tmp_path: Path, old: str, new: str) -> None:
+        info = self.read(tmp_path, REMOTE, self.PULLED.replace(old, new))
+        assert (info.sha256, info.verified) == ("", False)
+
+    def test_a_pinned_checksum_stays(self, tmp_path: Path) -> None:
+        info = self.read(tmp_path, f'{REMOTE}sha256 = "{"cd" * 32}"\n', self.PULLED)
+        assert (info.sha256, info.verified) == ("cd" * 32, False)
+
+
+class TestBeside:
+    """A TOML file beside a bare .onnx file."""
+
+    def test_its_keys_hold(self, tmp_path: Path) -> None:
+        file = save_network(tmp_path / "net.onnx")
+        file.with_suffix(".toml").write_text('licence = "MIT"\n[input]\nsize = 96\n[output]\nmeaning = "metres"\n')
+        info = find_model(str(file))
+        assert (info.licence, info.input.size, info.output.meaning, info.title) == ("MIT", 96, "metres", "net.onnx")
+        assert info.bare  # the layout is still the network's to tell
+        file.with_suffix(".toml").write_text('[input]\nlayout = "NHWC"\n')
+        assert not find_model(str(file)).bare
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[input]\nlayout = 3\n", r"net\.toml: input\.layout"),
+            ("hub = 1\n", r"net\.toml: hub: "),
+            ("file = 'other.onnx'\n", r"net\.toml: file: "),
+            ("input = 3\n", r"net\.toml: input"),
+            ("=", r"net\.toml: cannot be read"),
+        ],
+    )
+    def test_wrong_ones(self, tmp_path: Path, text: str, said: str) -> None:
+        file = save_network(tmp_path / "net.onnx")
+        file.with_suffix(".toml").write_text(text)
+        with pytest.raises(DepthError, match=said):
+            find_model(str(file))
+
+
+class TestFallback:
+    def test_only_if_it_is_allowed(self) -> None:
+        with pytest.raises(DepthError, match="'midas-small' is not on this computer") as caught:
+            usable_model("midas-small")
+        assert "depthflow models pull midas-small" in caught.value.hint
+        info, note = usable_model("midas-small", "builtin")
+        assert info.source == "builtin"
+        assert "'midas-small' is not on this computer" in note
+        assert "depthflow models pull midas-small" in note
+
+    def test_what_is_here_is_used(self) -> None:
+        info, note = usable_model("builtin", "builtin")
+        assert (info.name, note) == ("builtin", "")
+
+    def test_a_misspelt_name_or_path_never_falls_back(self) -> None:
+        with pytest.raises(UnknownNameError):
+            usable_model("midas-smal", "builtin")
+        with pytest.raises(DepthError, match="no such model file"):
+            usable_model("nowhere.onnx", "builtin")
+
+    def test_one_that_must_be_made_says_how(self) -> None:
+        with pytest.raises(DepthError) as caught:
+            usable_model("zoedepth-nyu-kitti")
+        assert "depthflow models export Intel/zoedepth-nyu-kitti" in caught.value.hint
 
 
 class TestConfinement:

@@ -346,9 +346,9 @@ class TestModels:
         assert check.facts["installed"] == []
 
     def test_a_damaged_one_of_the_user(self, tmp_path: Path) -> None:
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "mine.onnx").write_bytes(b"half a network")
-        (tmp_path / "models" / "registry.toml").write_text(
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "mine.onnx").write_bytes(b"half a network")
+        (tmp_path / "config" / "models.toml").write_text(
             f"schema = 1\n[models.mine]\nsource = 'local'\nfile = 'mine.onnx'\nsha256 = '{'0' * 64}'\n"
         )
         check = broken(one("models"), "warn")
@@ -356,9 +356,17 @@ class TestModels:
         assert "mine" in check.facts["damaged"][0]  # type: ignore[index]
 
     def test_a_registry_that_cannot_be_read(self, tmp_path: Path) -> None:
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "registry.toml").write_text("[")
-        assert "registry.toml" in broken(one("models")).problem
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "models.toml").write_text("[")
+        check = broken(one("models"))
+        assert "models.toml" in check.problem
+        assert check.facts["registry"] == str(tmp_path / "config" / "models.toml")
+
+    def test_one_that_is_not_here_while_the_built_in_may_stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DEPTHFLOW_DEPTH_MODEL", "midas-small")
+        assert "depthflow models pull midas-small" in broken(one("models")).mend
+        monkeypatch.setenv("DEPTHFLOW_DEPTH_FALLBACK", "builtin")
+        assert "used 'builtin'" in broken(one("models"), "warn").problem
 
     def test_the_model_of_the_settings_must_be_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DEPTHFLOW_DEPTH_MODEL", "bultin")

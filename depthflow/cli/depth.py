@@ -62,6 +62,10 @@ def depth(
     model: Annotated[
         str | None, _option(ESTIMATE, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
     ] = None,
+    fallback: Annotated[
+        str | None,
+        _option(ESTIMATE, "--fallback", help="If that is not here: none (stop), or builtin (use it).", metavar="WHAT"),
+    ] = None,
     provider: Annotated[
         str | None,
         _option(ESTIMATE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
@@ -112,6 +116,7 @@ def depth(
         spec = {
             "model": model,
             "embedded": embedded_depth,
+            "fallback": fallback,
             "provider": provider,
             "network_size": network_size,
             "tiles": tiles,

@@ -175,6 +175,10 @@ def render(
     model: Annotated[
         str | None, _option(DEPTH, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
     ] = None,
+    fallback: Annotated[
+        str | None,
+        _option(DEPTH, "--fallback", help="If that is not here: none (stop), or builtin (use it).", metavar="WHAT"),
+    ] = None,
     depth: Annotated[
         Path | None,
         _option(DEPTH, "--depth", help="Depth map of the photo (png, tiff, exr, npy, pfm) instead.", metavar="FILE"),
@@ -247,6 +251,7 @@ def render(
     parts: dict[str, dict[str, Any]] = {
         "depth": {
             "model": model,
+            "fallback": fallback,
             "file": None if depth is None else str(depth),
             "invert": invert_depth or None,
             "stretch": stretch_depth or None,

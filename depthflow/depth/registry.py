@@ -1,11 +1,17 @@
-"""Reads models/registry.toml and the user's own registry; says where a network lies, and runs none."""
+"""Reads models/registry.toml and the user's own registries; says where a network lies, and runs or fetches none.
+
+Each over the one before: what ships, what `depthflow models` wrote beside the files it fetched
+(models_dir()/NAME/entry.toml), and what the user wrote (config_dir()/models.toml).
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,7 +20,13 @@ from depthflow.errors import DepthError, UnknownNameError
 
 SCHEMA = 1
 FILE_NAME = "registry.toml"
+ENTRY_NAME = "entry.toml"
+USER_FILE_NAME = "models.toml"
 Meaning = Literal["disparity", "depth", "metres", "centimetres"]
+Commercial = Literal["yes", "no", "unclear"]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a model may be called: its name is a folder too."""
 Triple = tuple[float, float, float]
 Side = Annotated[int, Field(ge=1, le=8192)]
 
@@ -22,10 +34,16 @@ _IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
 
+NAME_HINT = "letters, digits, dots, dashes and underscores; a letter or digit first; at most 64"
+
+
 class _Table(BaseModel):
     """A table of the registry: frozen, and it refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_T = TypeVar("_T", bound=_Table)
 
 
 class InputRule(_Table):
@@ -78,10 +96,31 @@ class OutputRule(_Table):
 class HubFile(_Table):
     """Where a model is fetched from."""
 
-    repo: str
-    revision: str
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: str = ""
+    """A commit; empty: not known yet, the newest is taken and written down."""
     file: str
     extra_files: tuple[str, ...] = ()
+    """What lies beside the .onnx file and belongs to it, such as external weights."""
+
+
+class TorchSource(_Table):
+    """The weights from which `depthflow models export` makes the network."""
+
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: str = ""
+
+
+class Pulled(_Table):
+    """What was really fetched: it fills what the shipped entry leaves open."""
+
+    repo: str
+    file: str
+    revision: str
+    sha256: Sha256
+    size_mb: float = 0.0
+    verified: bool = False
+    """It gave a usable depth map of a sample photo here."""
 
 
 class ModelInfo(_Table):
@@ -90,12 +129,15 @@ class ModelInfo(_Table):
     name: str
     """What the user types."""
     title: str = ""
-    source: Literal["builtin", "huggingface", "local"] = "local"
+    source: Literal["builtin", "huggingface", "export", "local"] = "local"
     file: str = ""
     hub: HubFile | None = None
-    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    torch: TorchSource | None = None
+    sha256: Sha256 = ""
     licence: str = ""
-    non_commercial: bool = False
+    commercial_use: Commercial = "unclear"
+    """What the licence says of the weights; "unclear" promises nothing either way."""
+    licence_note: str = ""
     size_mb: float = 0.0
     opset: int = 0
     verified: bool = False
@@ -111,13 +153,25 @@ class ModelInfo(_Table):
     def _has_a_place(self) -> Self:
         if self.source == "huggingface" and self.hub is None:
             raise ValueError("source = 'huggingface' needs a table `hub`")
-        if self.source != "huggingface" and not self.file:
+        if self.source == "export" and self.torch is None:
+            raise ValueError("source = 'export' needs a table `torch`")
+        if self.source in ("builtin", "local") and not self.file:
             raise ValueError(f"source = {self.source!r} needs `file`")
         return self
 
     @property
     def pull_hint(self) -> str:
+        """The command that brings the model here."""
+        if self.source == "export" and self.torch is not None:
+            return f"make it with: depthflow models export {self.torch.repo}"
+        if self.source == "local":
+            return f"the registry says {self.file}: depthflow models import FILE.onnx --name {self.name}"
         return f"fetch it with: depthflow models pull {self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are kept when they are fetched, imported or exported."""
+        return confined(paths.models_dir(), self.name, self.name)
 
     def path(self) -> Path:
         """The .onnx file, whether it exists or not.
@@ -129,16 +183,20 @@ class ModelInfo(_Table):
         """
         if self.source == "huggingface":
             assert self.hub is not None  # noqa: S101 - the validator has seen to it
-            own = _confined(paths.models_dir() / self.name, self.hub.file, self.name)
-            found = own if own.is_file() else _in_hub_cache(self.hub)
+            own = confined(self.folder, self.hub.file, self.name)
+            files = (self.hub.file, *self.hub.extra_files)
+            whole = all(confined(self.folder, file, self.name).is_file() for file in files)
+            found = own if whole else _in_hub_cache(self.hub)
             if found is None:
                 raise DepthError(f"model {self.name!r} is not on this computer", self.pull_hint)
             return found
+        if self.source == "export":
+            raise DepthError(f"model {self.name!r} is not on this computer", self.pull_hint)
         file = Path(self.file).expanduser() if self.source == "local" else Path(self.file)
         if self.source == "local" and file.is_absolute():
             return file
         folder = self.registry.parent if self.registry else Path.cwd()
-        return _confined(folder, self.file, self.name)
+        return confined(folder, self.file, self.name)
 
     def available(self) -> bool:
         """Whether the file is on this computer."""
@@ -148,7 +206,10 @@ class ModelInfo(_Table):
             return False
 
 
-def _confined(folder: Path, relative: str, name: str) -> Path:
+_KEYS = sorted({key for kind in (ModelInfo, InputRule, OutputRule, HubFile, Pulled) for key in kind.model_fields})
+
+
+def confined(folder: Path, relative: str, name: str) -> Path:
     """folder/relative, resolved; it must stay inside the folder."""
     root = folder.resolve()
     path = (root / relative).resolve()
@@ -165,18 +226,30 @@ def _in_hub_cache(hub: HubFile) -> Path | None:
 
     try:
         lookup = importlib.import_module("huggingface_hub").try_to_load_from_cache
-        found = lookup(hub.repo, hub.file, revision=hub.revision)
+        files = (hub.file, *hub.extra_files)
+        found, *others = (lookup(hub.repo, file, revision=hub.revision or None) for file in files)
     except (ImportError, AttributeError, ValueError, OSError):
         return None
-    return Path(found) if isinstance(found, str) else None
+    return Path(found) if isinstance(found, str) and all(isinstance(other, str) for other in others) else None
 
 
 def read_registry(file: Path) -> dict[str, ModelInfo]:
-    """Read one registry file.
+    """Read the models of one registry file.
 
     Raises:
         DepthError: it cannot be read, is not TOML, or a table is wrong; names the file and the key.
     """
+    models, _ = _read(file)
+    return models
+
+
+def read_pulled(file: Path) -> dict[str, Pulled]:
+    """What a registry file says was fetched; raises as read_registry."""
+    _, pulled = _read(file)
+    return pulled
+
+
+def _read(file: Path) -> tuple[dict[str, ModelInfo], dict[str, Pulled]]:
     try:
         data: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -186,53 +259,108 @@ def read_registry(file: Path) -> dict[str, ModelInfo]:
             f"{file}: schema {data['schema']!r} is not {SCHEMA}",
             "update depthflow, or write the file for this one",
         )
-    models = data.get("models", {})
-    if not isinstance(models, dict):
-        raise DepthError(f"{file}: models: tables [models.NAME] are expected")
-    return {name: _parse(name, table, file) for name, table in models.items()}
+    for key in data:
+        if key not in ("schema", "default", "models", "pulled"):
+            raise DepthError(f"{file}: {key}: no such key", "a model is a table [models.NAME]")
+    models = {name: _parse(name, table, file) for name, table in _tables(data, "models", file).items()}
+    pulled = {
+        name: _checked(Pulled, table, file, ("pulled", name), {})
+        for name, table in _tables(data, "pulled", file).items()
+    }
+    return models, pulled
+
+
+def _tables(data: dict[str, Any], key: str, file: Path) -> dict[str, Any]:
+    tables = data.get(key, {})
+    if not isinstance(tables, dict):
+        raise DepthError(f"{file}: {key}: tables [{key}.NAME] are expected")
+    return tables
 
 
 def _parse(name: str, table: Any, file: Path) -> ModelInfo:
+    if not NAME.fullmatch(name):
+        raise DepthError(f"{file}: models.{name}: not a name for a model", NAME_HINT)
+    return _checked(ModelInfo, table, file, ("models", name), {"name": name, "registry": file})
+
+
+def _checked(kind: type[_T], table: Any, file: Path, keys: tuple[str, ...], more: dict[str, Any]) -> _T:
     if not isinstance(table, dict):
-        raise DepthError(f"{file}: models.{name}: a table is expected")
+        raise DepthError(f"{file}: {'.'.join(keys)}: a table is expected")
+    for key in ("name", "registry", "bare"):
+        if key in table:
+            raise DepthError(f"{file}: {'.'.join((*keys, key))}: no such key")
     try:
-        return ModelInfo.model_validate({**table, "name": name, "registry": file})
+        return kind.model_validate({**table, **more})
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        key = ".".join(str(step) for step in ("models", name, *problem["loc"]))
+        where = ".".join(str(step) for step in (*keys, *problem["loc"]))
         text = str(problem["msg"]).removeprefix("Value error, ")
-        raise DepthError(f"{file}: {key}: {text[:1].lower()}{text[1:]}") from None
+        hint = "docs/models.md lists the keys and what they may be"
+        if problem["type"] == "extra_forbidden":
+            text = "no such key"
+            near = difflib.get_close_matches(str(problem["loc"][-1]), _KEYS, n=1)
+            hint = f"did you mean {near[0]!r}? {hint}" if near else hint
+        raise DepthError(f"{file}: {where}: {text[:1].lower()}{text[1:]}", hint) from None
+
+
+def entry_files() -> list[Path]:
+    """What `depthflow models` wrote: one file in the folder of each network that was fetched, imported or exported."""
+    # One that begins with a dot is still being filled.
+    return sorted(paths.models_dir().glob(f"[!.]*/{ENTRY_NAME}"))
 
 
 def user_registry() -> Path:
-    """The user's own registry; it need not exist."""
-    return paths.models_dir() / FILE_NAME
+    """The registry that the user writes; it need not exist."""
+    return paths.config_dir() / USER_FILE_NAME
 
 
 def load_registry(files: Iterable[Path] | None = None) -> dict[str, ModelInfo]:
-    """All known models by name; the shipped registry first, the user's own entries win.
+    """All known models by name; what ships first, later files win.
 
     Args:
-        files: read these instead of the two usual ones.
+        files: read these instead of the usual ones.
     """
     if files is None:
         user = user_registry()
-        files = [paths.data("models", FILE_NAME), *([user] if user.is_file() else [])]
+        files = [paths.data("models", FILE_NAME), *entry_files(), *([user] if user.is_file() else [])]
     models: dict[str, ModelInfo] = {}
+    pulled: dict[str, Pulled] = {}
     for file in files:
-        models.update(read_registry(file))
-    return models
+        found, fetched = _read(file)
+        models.update(found)
+        pulled.update(fetched)
+    return {name: _filled(info, pulled.get(name)) for name, info in models.items()}
+
+
+def _filled(info: ModelInfo, pulled: Pulled | None) -> ModelInfo:
+    """The entry with what was learnt when its file was fetched; a pull of another file tells nothing."""
+    hub = info.hub
+    if pulled is None or hub is None or info.source != "huggingface":
+        return info
+    if (hub.repo, hub.file) != (pulled.repo, pulled.file) or hub.revision not in ("", pulled.revision):
+        return info
+    if info.sha256 not in ("", pulled.sha256):
+        return info
+    return info.model_copy(
+        update={
+            "hub": hub.model_copy(update={"revision": pulled.revision}),
+            "sha256": pulled.sha256,
+            "size_mb": pulled.size_mb or info.size_mb,
+            "verified": info.verified or pulled.verified,
+        }
+    )
 
 
 def find_model(name_or_path: str, models: dict[str, ModelInfo] | None = None) -> ModelInfo:
     """A model of the registry, or an .onnx file on disk.
 
-    A file that no registry describes is read with the defaults of InputRule and OutputRule (ImageNet
+    A file that no registry describes is read by the keys of the TOML file beside it (network.onnx, network.toml:
+    those of a [models.NAME] table), for the rest with the defaults of InputRule and OutputRule (ImageNet
     statistics, disparity out); shapes, layout and types then come from the ONNX itself.
 
     Raises:
         UnknownNameError: no model has that name; carries the nearest.
-        DepthError: the .onnx file is not there.
+        DepthError: the .onnx file is not there, or what lies beside it is wrong.
     """
     models = load_registry() if models is None else models
     if name_or_path in models:
@@ -245,5 +373,47 @@ def find_model(name_or_path: str, models: dict[str, ModelInfo] | None = None) ->
             # The same file as a registered one: then its rules are known.
             if info.available() and info.path().resolve() == file:
                 return info
-        return ModelInfo(name=file.stem, title=file.name, file=str(file), bare=True)
+        return described(file)
     raise UnknownNameError("model", name_or_path, models)
+
+
+def described(file: Path) -> ModelInfo:
+    """An .onnx file by what the TOML file beside it says; without one, by the defaults.
+
+    Raises:
+        DepthError: the TOML file is wrong; names it and the key.
+    """
+    beside = file.with_suffix(".toml")
+    table: dict[str, Any] = {}
+    if beside.is_file():
+        try:
+            table = tomllib.loads(beside.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DepthError(f"{beside}: cannot be read: {error}") from None
+    for key in ("source", "file", "hub", "torch"):
+        if key in table:
+            raise DepthError(f"{beside}: {key}: the file beside this one is meant, leave the key out")
+    rule = table.get("input")
+    bare = not (isinstance(rule, dict) and "layout" in rule)
+    info = _checked(ModelInfo, table, beside, (), {"name": file.stem, "file": str(file)})
+    return info.model_copy(update={"title": info.title or file.name, "bare": bare})
+
+
+def usable_model(name_or_path: str, fallback: Literal["none", "builtin"] = "none") -> tuple[ModelInfo, str]:
+    """The model to use and a line for people, empty if it is the one asked for.
+
+    Args:
+        fallback: what to do about a registered model that is not on this computer: "none" raises, "builtin" takes
+            the network that ships.
+
+    Raises:
+        UnknownNameError, DepthError: as find_model; or not here, with the command that brings it.
+    """
+    models = load_registry()
+    info = find_model(name_or_path, models)
+    if info.available():
+        return info, ""
+    if fallback == "builtin" and info.source in ("huggingface", "export"):
+        return models["builtin"], f"model {info.name!r} is not on this computer, used 'builtin'; {info.pull_hint}"
+    info.path()
+    raise DepthError(f"{info.path()}: the file of model {info.name!r} is missing", info.pull_hint)

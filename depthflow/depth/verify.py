@@ -41,8 +41,7 @@ def file_sha256(path: Path) -> str:
             known = _remembered().get(key)
         if isinstance(known, str) and len(known) == 64:
             return known
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _digest(path)
     except OSError as error:
         raise DepthError(f"{path}: cannot be read: {error.strerror or error}") from None
     with _lock:
@@ -50,6 +49,23 @@ def file_sha256(path: Path) -> str:
         # A retrained or updated model leaves its old key behind: keep the last hundred.
         _remember(dict(list(entries.items())[-100:]))
     return digest
+
+
+def read_sha256(path: Path) -> str:
+    """SHA-256 of a file, read to its end whatever is remembered of it.
+
+    Raises:
+        DepthError: the file cannot be read.
+    """
+    try:
+        return _digest(path)
+    except OSError as error:
+        raise DepthError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remember(entries: dict[str, str]) -> None:
@@ -70,7 +86,8 @@ def checked_file(info: ModelInfo) -> Path:
     """
     path = info.path()
     if not path.is_file():
-        hint = "reinstall: pip install --force-reinstall depthflow-studio" if info.source == "builtin" else ""
+        reinstall = "reinstall: pip install --force-reinstall depthflow-studio"
+        hint = reinstall if info.source == "builtin" else info.pull_hint
         raise DepthError(f"{path}: the file of model {info.name!r} is missing", hint)
     if path.stat().st_size == 0:
         raise DepthError(f"{path}: the file of model {info.name!r} is empty", info.pull_hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from typing import Literal
 
 from depthflow import paths
 from depthflow.doctor import machine
@@ -81,11 +82,12 @@ def judge(answer: Answer, packages: list[str], gpus: list[str]) -> Check:
 
 
 def check_models() -> Check:
-    from depthflow.depth.registry import find_model, load_registry
+    from depthflow.depth.registry import load_registry, usable_model, user_registry
     from depthflow.depth.verify import checked_file
 
-    folder, wanted = str(paths.models_dir()), _wanted_model()
-    facts: Facts = {"known": 0, "installed": [], "damaged": [], "default": wanted, "folder": folder}
+    wanted, fallback = _wanted_model()
+    facts: Facts = {"known": 0, "installed": [], "damaged": [], "default": wanted, "folder": str(paths.models_dir())}
+    facts["registry"] = str(user_registry())
     try:
         models = load_registry()
     except DepthFlowError as error:
@@ -100,26 +102,30 @@ def check_models() -> Check:
             installed.append(name)
         except DepthFlowError as error:
             damaged.append(f"{name}: {error.message}")
-            mend = error.hint or f"fetch it again: depthflow models pull {name}"
+            mend = error.hint or info.pull_hint
             if info.source == "builtin":
                 worst = Check("models", "fail", facts, error.message, mend)
             else:
                 worst = worst or Check("models", "warn", facts, error.message, mend)
     facts.update(known=len(models), installed=installed, damaged=damaged)
-    if worst is None:
-        try:
-            # Raises if the file is not here.
-            find_model(wanted, models).path()
-        except DepthFlowError as error:
-            return Check("models", "fail", facts, f"depth.model of the settings: {error.message}", error.hint)
-    return worst or Check("models", "ok", facts)
+    if worst is not None:
+        return worst
+    try:
+        _, instead = usable_model(wanted, fallback)
+    except DepthFlowError as error:
+        return Check("models", "fail", facts, f"depth.model of the settings: {error.message}", error.hint)
+    if instead:
+        problem, _, mend = instead.partition("; ")
+        return Check("models", "warn", facts, f"depth.model of the settings: {problem}", mend)
+    return Check("models", "ok", facts)
 
 
-def _wanted_model() -> str:
-    """The model of the settings; a broken settings file is told by another check."""
+def _wanted_model() -> tuple[str, Literal["none", "builtin"]]:
+    """The model of the settings, and what stands in for it; a broken settings file is told by another check."""
     from depthflow.settings import load_settings
 
     try:
-        return load_settings().settings.depth.model
+        settings = load_settings().settings.depth
     except DepthFlowError:
-        return "builtin"
+        return "builtin", "none"
+    return settings.model, settings.fallback

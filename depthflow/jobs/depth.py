@@ -167,9 +167,11 @@ def _warn_if_flat(depth: F32, name: str, spec: DepthSpec, warn: Warn) -> None:
 
 def _estimate(photo: Photo, spec: DepthSpec, warn: Warn, cache_bytes: int) -> Found:
     from depthflow.depth.cache import DepthCache, depth_key
-    from depthflow.depth.registry import find_model
+    from depthflow.depth.registry import usable_model
 
-    info = find_model(spec.model)
+    info, instead = usable_model(spec.model, spec.fallback)
+    if instead:
+        warn(instead)
     cache = DepthCache(max_bytes=cache_bytes) if cache_bytes else None
     key = depth_key(
         photo.digest(), info, size=spec.network_size, flip=spec.flip, tiles=spec.tiles, percentile=spec.percentile
@@ -181,7 +183,7 @@ def _estimate(photo: Photo, spec: DepthSpec, warn: Warn, cache_bytes: int) -> Fo
 
         result = estimate(
             photo.pixels,
-            model=spec.model,
+            model=info.name if instead else spec.model,
             provider=spec.provider,
             size=spec.network_size,
             flip=spec.flip,

@@ -67,6 +67,8 @@ class DepthSpec(Part):
 
     model: str = "builtin"
     """Name in the model registry, or the path of an .onnx file."""
+    fallback: Literal["none", "builtin"] = "none"
+    """What to do about a model that is not on this computer: stop and say how to get it, or take the built-in one."""
     file: str | None = None
     """Depth map of the photo (PNG, TIFF, EXR, NPY, PFM); it wins over the model."""
     invert: bool = False
