@@ -110,7 +110,7 @@ class TestSeveral:
         tall = np.ascontiguousarray(RAMP[:, :16])
         photos = [RAMP, tall, 255 - RAMP, *[RAMP] * 8]
         results = e.estimate_all(photos)
-        assert sorted(batches) == [1, 2, 8]
+        assert sorted(batches) == [1, 2, 4, 4]
         for photo, result in zip(photos, results, strict=True):
             np.testing.assert_array_equal(result.depth, e.estimate(photo).depth)
         assert e.estimate_all([]) == []
@@ -136,6 +136,21 @@ class TestSeveral:
         )
         one, two = e.estimate_all([RAMP, np.ascontiguousarray(RAMP[:, ::-1])])
         np.testing.assert_allclose(one.depth, two.depth[:, ::-1], atol=1e-6)
+
+    def test_a_network_that_fails_with_several_gets_one(self, tmp_path: Path) -> None:
+        def one_only(tensor: NDArray[Any]) -> NDArray[Any]:
+            if len(tensor) > 1:
+                raise RuntimeError("cannot reshape")
+            return tensor[:, 0]
+
+        e = Estimator(
+            model(save_network(tmp_path / "m.onnx")),
+            "cpu",
+            open_session=lambda path, provider: FakeSession(one_only, ("n", 3, "h", "w")),
+        )
+        one, two = e.estimate_all([RAMP, RAMP])
+        np.testing.assert_array_equal(one.depth, two.depth)
+        assert one.notes == ()
 
     def test_the_real_runtime_gives_the_same_alone_and_together(self) -> None:
         rng = np.random.default_rng(2)

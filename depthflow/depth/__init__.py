@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from depthflow.depth.estimator import DepthResult, Estimator, close_estimators, estimate, get_estimator
     from depthflow.depth.files import load_depth, save_depth, sidecar
     from depthflow.depth.registry import ModelInfo, find_model, load_registry
+    from depthflow.depth.sequence import SequenceEstimator
 
 __all__ = [
     "DepthCache",
     "DepthResult",
     "Estimator",
     "ModelInfo",
+    "SequenceEstimator",
     "close_estimators",
     "depth_key",
     "estimate",
@@ -45,6 +47,7 @@ _HOMES = {
     "ModelInfo": "registry",
     "find_model": "registry",
     "load_registry": "registry",
+    "SequenceEstimator": "sequence",
 }
 
 

@@ -118,8 +118,9 @@ def open_session(model: Path, provider: str) -> Session:
     options.intra_op_num_threads = threads()
     # The sizes of photos differ, so a memory plan made for the last one is of no use (DirectML forbids it).
     options.enable_mem_pattern = False
-    # Idle workers spin by default; between two photos that would take a core from the renderer.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Workers that wait by spinning double the CPU time of a run (47 ms against 88 on two shared cores, where the wall
+    # time doubles too: benchmarks/depth_sessions.py), and would take a core from the renderer between two photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider in ("cuda", "tensorrt") and hasattr(ort, "preload_dlls"):
         # CUDA and cuDNN from their wheels; it prints what it did not find, and the session tells that anyway.
         with contextlib.redirect_stdout(io.StringIO()):
