@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,9 @@ from depthflow.jobs import pipeline
 from depthflow.jobs.depth import depth_of
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
-from depthflow.jobs.sizes import Fit, frame_size
+from depthflow.jobs.sizes import Fit
 from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
+from depthflow.jobs.view import fan_of, layout_of, mix_of
 from depthflow.progress import CancelToken, Report, silent
 from depthflow.render.fill import Fill, named
 from depthflow.render.frames import Edge, FrameRenderer
@@ -299,6 +300,8 @@ class Renderer:
             1 stretches one sheet.
         fill: what invents that background: a name, or a function (docs/layers.md).
         supersample: frames are drawn this many times larger and averaged down.
+        view: several views in each frame, a mode of docs/stereo.md or its settings, such as
+            {"mode": "sbs", "separation": 2}; a pair comes as two views above each other.
         model, provider, invert_depth, gl_backend, gl_device: as in `render`.
 
     Raises:
@@ -316,6 +319,7 @@ class Renderer:
         layers: int = 2,
         fill: str | Fill = "classic",
         supersample: float = 1.0,
+        view: str | Mapping[str, Any] = "mono",
         model: str = "builtin",
         provider: Provider = "auto",
         invert_depth: bool = False,
@@ -328,11 +332,17 @@ class Renderer:
             self.depth = _depth_of(self.photo, spec)
         else:
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
-        self.size = frame_size(_size_text(size), self.photo.size, fit)
+        look = {"mode": view} if isinstance(view, str) else dict(view)
+        output = {"size": _size_text(size), "fit": fit, "view": look}
+        asked = JobSpec.parse({"photo": "-", "outputs": [output]}, source="Renderer()").outputs[0]
+        (places, _), self._fan = layout_of(asked, self.photo.size), fan_of(asked.view)
+        self.size = places.frame
         self._drawer = FrameRenderer(
             self.photo.pixels,
             self.depth,
-            size=self.size,
+            size=places.view,
+            views=places,
+            anaglyph=mix_of(asked.view),
             fit=fit,
             edge=edge,
             layers=layers,
@@ -344,7 +354,8 @@ class Renderer:
 
     def render(self, camera: Camera | None = None) -> NDArray[np.uint8]:
         """One frame, (height, width, 3) uint8 sRGB, row 0 on top; the resting camera shows the photo itself."""
-        return self._drawer.render(camera or Camera())
+        (shot,) = self._drawer.shots([camera or Camera()], self._fan)
+        return self._drawer.render(shot)
 
     def frames(
         self,
@@ -374,8 +385,8 @@ class Renderer:
                 "outputs": [{"fps": fps, "duration": seconds, "loops": loops}],
             }
             spec = JobSpec.parse(job, source="frames()")
-            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], self.depth))
-        return self._drawer.frames(cameras)
+            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], self.depth), self._fan)
+        return self._drawer.frames(self._drawer.shots(cameras, self._fan))
 
     def close(self) -> None:
         """Free what is on the GPU."""

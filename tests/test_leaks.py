@@ -20,7 +20,9 @@ from depthflow.progress import CancelToken, Progress
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
 from depthflow.render.stage import Stage
+from depthflow.scene.anaglyph import TABLE
 from depthflow.scene.camera import Camera
+from depthflow.scene.views import Fan, layout
 from depthflow.video.encode import VideoWriter
 
 pytestmark = [
@@ -79,6 +81,20 @@ def finished() -> None:
         assert len(list(drawer.raw_frames(CLIP, keep=True))) == len(CLIP)
 
 
+def with_an_anaglyph() -> None:
+    places = layout("anaglyph", gl_scene.SIZE)
+    with FrameRenderer(
+        gl_scene.photo(), gl_scene.depth(), size=places.view, views=places, anaglyph=TABLE["dubois"]
+    ) as drawer:
+        assert drawer.render(drawer.shots(CLIP[1:2], Fan(2, 3.0))[0]).any()
+
+
+def with_depth_beside_it() -> None:
+    places = layout("rgbd", gl_scene.SIZE)
+    with FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=places.view, views=places) as drawer:
+        assert drawer.render(CLIP[1]).any()
+
+
 def in_two_sizes_of_mesh() -> None:
     with renderer() as drawer:
         drawer.render(CLIP[1])
@@ -118,7 +134,8 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
-    holds_nothing([finished, in_two_sizes_of_mesh, left_in_the_middle, never_closed, failing], 10, 25)
+    kinds = [finished, in_two_sizes_of_mesh, with_an_anaglyph, with_depth_beside_it, left_in_the_middle, never_closed]
+    holds_nothing([*kinds, failing], 14, 28)
 
 
 def test_the_count_sees_what_is_alive() -> None:

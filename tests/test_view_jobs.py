@@ -283,6 +283,20 @@ def test_the_python_interface(photo: Path, depth_map: Path) -> None:
     assert job_in(path)["outputs"][0]["view"] == {"mode": "tb", "separation": 5.0, "swap": True}
 
 
+@pytest.mark.gl
+def test_frames_of_several_views_as_arrays(photo: Path, depth_map: Path) -> None:
+    look = {"mode": "sbs", "separation": 5}
+    output = {"path": str(photo.with_name("a.mkv")), "format": "ffv1", "view": look}
+    make(job(photo, depth_map, output, motion={"name": "circle"}, render={"edge": "zoom"}))
+    with package.Renderer(photo, depth_map, size=(64, 48), view=look) as renderer:
+        assert renderer.size == (128, 48)
+        assert renderer.render().shape == (48, 128, 3)
+        frames = np.stack(list(renderer.frames("circle", fps=8, seconds=0.5)))
+    np.testing.assert_array_equal(frames, pixels(photo.with_name("a.mkv")))
+    with pytest.raises(UsageError, match="view"):
+        package.Renderer(photo, depth_map, view="sbss")
+
+
 # -- the program ----------------------------------------------------------------------------------------------
 
 

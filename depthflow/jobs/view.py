@@ -57,21 +57,24 @@ def mix_of(view: ViewSpec) -> Mix | None:
     return TABLE[view.anaglyph or "dubois"] if view.mode == "anaglyph" else None
 
 
-def layout_of(output: OutputSpec, photo: tuple[int, int], info: FormatInfo) -> tuple[Layout, str]:
+def layout_of(output: OutputSpec, photo: tuple[int, int], info: FormatInfo | None = None) -> tuple[Layout, str]:
     """Where an output's views lie, and a note if the format asked for another size than people did.
 
     Args:
         photo: (width, height) of the photo in pixels.
+        info: the format; None for frames that go into no file.
     """
     view = output.view
     size, grid = frame_size(output.size, photo, output.fit), quilt_of(view)
-    asked = views.layout(view.mode, size, grid=grid, swap=view.swap).frame
+    wished = views.layout(view.mode, size, grid=grid, swap=view.swap)
+    if info is None:
+        return wished, ""
     places = views.layout(view.mode, size, grid=grid, swap=view.swap, multiple=info.even)
-    if places.frame == asked:
+    if places.frame == wished.frame:
         return places, ""
     of = "" if view.mode in ("mono", "anaglyph") else "views of "
     even = "an even width" if info.even[1] == 1 else "an even width and height"
-    before, after = ("x".join(map(str, side)) for side in (asked, places.frame))
+    before, after = ("x".join(map(str, side)) for side in (wished.frame, places.frame))
     return places, f"{info.name} needs {of}{even}: {before} becomes {after}"
 
 

@@ -247,10 +247,11 @@ class FrameRenderer:
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         return pixels if self._drawn == "rgb" else to_yuv(pixels, self._drawn)
 
-    def render(self, camera: Camera) -> NDArray[np.uint8]:
+    def render(self, shot: Shot | Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
-        self.prepare([camera])
-        return self._rgb(self._gl.run(self._draw, Shot((camera,)), self._buffer()))
+        shot = shot if isinstance(shot, Shot) else Shot((shot,))
+        self.prepare_shots([shot])
+        return self._rgb(self._gl.run(self._draw, shot, self._buffer()))
 
     def frames(self, shots: Iterable[Shot | Camera]) -> Iterator[NDArray[np.uint8]]:
         """Frames of a clip, (H, W, 3) uint8 sRGB each; the next one is drawn while you use this one."""
