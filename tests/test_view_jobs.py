@@ -310,6 +310,7 @@ def test_the_command_line(photo: Path, depth_map: Path) -> None:
     told = json.loads(depthflow("inspect", "a.mkv", "--json", cwd=folder).out)
     assert (told["stereo"], told["width"]) == ("left_right", 64)
     assert told["job"]["outputs"][0]["view"]["mode"] == "sbs-half"
+    assert "sbs-half" in depthflow("inspect", "a.mkv", cwd=folder).out
     refused(depthflow("render", photo, "--view", "cros", cwd=folder), 2, "did you mean 'cross'")
 
 

@@ -41,5 +41,6 @@ def inspect(
     if spec is not None:
         table.add_row("made from", Text(spec.photo))
         table.add_row("motion", Text(spec.motion.name))
+        table.add_row("view", Text(spec.outputs[0].view.mode))
         table.add_row("job", Text("depthflow inspect --job prints it"))
     Console().print(table)
