@@ -11,7 +11,8 @@
     │   ├── FFmpegError
     │   ├── RuntimeMissingError       a library that comes by extra is not installed, or ONNX Runtime runs nowhere
     │   ├── DownloadError             no network, offline mode, or the server has another file
-    │   └── OutputError               the result cannot be written where it was asked for
+    │   ├── OutputError               the result cannot be written where it was asked for
+    │   └── StoreError                the daemon's database cannot be used, or another daemon has it
     ├── BatchError                5   some of several jobs failed, the others are done
     └── Cancelled               130   stopped on request; nothing half-written is left
 
@@ -105,6 +106,10 @@ class DownloadError(SystemError_):
 
 class OutputError(SystemError_):
     """The result cannot be written where it was asked for."""
+
+
+class StoreError(SystemError_):
+    """The daemon's database cannot be used, or another daemon has it."""
 
 
 class BatchError(DepthFlowError):

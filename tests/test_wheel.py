@@ -55,6 +55,8 @@ def test_it_carries_its_data_and_no_recipes_and_no_tests(wheel: Path) -> None:
             if file.is_file() and not file.name.startswith(".")
         }
     expected |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "depthflow").rglob("*.py")}
+    daemon = ROOT / "daemon"
+    expected |= {file.relative_to(daemon).as_posix() for kind in ("py", "sql") for file in daemon.rglob(f"*.{kind}")}
     assert expected <= names
     outside = [name for name in names if not name.startswith(("depthflow/", "depthflow_studio-", "depthflow_daemon/"))]
     assert outside == []
