@@ -72,8 +72,8 @@ def holds_nothing(renders: list[Callable[[], None]], warm_up: int, times: int) -
     assert memory() - held < MEMORY
 
 
-def renderer() -> FrameRenderer:
-    return FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, colour="bt709")
+def renderer(*, ring: bool | None = None) -> FrameRenderer:
+    return FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, colour="bt709", ring=ring)
 
 
 def finished() -> None:
@@ -106,8 +106,29 @@ def left_in_the_middle() -> None:
         next(iter(drawer.raw_frames(CLIP)))
 
 
+def left_with_frames_on_their_way() -> None:
+    with renderer(ring=True) as drawer:
+        next(iter(drawer.raw_frames(CLIP)))
+
+
+def never_closed_with_frames_on_their_way() -> None:
+    next(renderer(ring=True).raw_frames(CLIP))
+
+
 def never_closed() -> None:
     renderer().render(CLIP[1])
+
+
+WAYS = [
+    finished,
+    in_two_sizes_of_mesh,
+    with_an_anaglyph,
+    with_depth_beside_it,
+    left_in_the_middle,
+    left_with_frames_on_their_way,
+    never_closed,
+    never_closed_with_frames_on_their_way,
+]
 
 
 @pytest.fixture
@@ -134,8 +155,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
-    kinds = [finished, in_two_sizes_of_mesh, with_an_anaglyph, with_depth_beside_it, left_in_the_middle, never_closed]
-    holds_nothing([*kinds, failing], 14, 28)
+    holds_nothing([*WAYS, failing], 18, 36)
 
 
 def test_the_count_sees_what_is_alive() -> None:
@@ -194,4 +214,4 @@ def test_jobs_leave_nothing_behind(jobs: list[Callable[[], None]]) -> None:
 
 @pytest.mark.soak
 def test_five_hundred_renders(jobs: list[Callable[[], None]], failing: Callable[[], None]) -> None:
-    holds_nothing([*jobs, finished, in_two_sizes_of_mesh, left_in_the_middle, never_closed, failing], 40, 500)
+    holds_nothing([*jobs, *WAYS, failing], 40, 500)

@@ -15,6 +15,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -60,6 +61,7 @@ class GLContext:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="depthflow-gl")
         self._thread: int | None = None
         self._opened: Opened | None = None
+        self._later: deque[Callable[[], None]] = deque()
         try:
             if backends.ON_MAIN_THREAD:
                 self._opened = open_canvas(backend, device)
@@ -92,8 +94,14 @@ class GLContext:
             )
         return self._executor.submit(function, *args, **kwargs)
 
+    def later(self, function: Callable[[], None]) -> None:
+        """Call on the render thread at the next `flush`. Takes no lock: garbage collection may strike anywhere."""
+        self._later.append(function)
+
     def flush(self) -> None:
         """Render thread only: hand what gloo has queued to the driver."""
+        while self._later:
+            self._later.popleft()()
         if self._opened is not None:
             self._opened.canvas.context.flush_commands()
 

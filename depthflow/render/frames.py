@@ -21,6 +21,7 @@ from depthflow.render.context import GLContext, context
 from depthflow.render.fill import Fill
 from depthflow.render.layers import peel
 from depthflow.render.mesh import Mesh, build_mesh
+from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
 from depthflow.render.yuv import BLACK, WHITE, Colour, to_yuv
 from depthflow.scene import framing
@@ -91,6 +92,7 @@ class FrameRenderer:
         anaglyph: how the two views become one.
         gl_backend: where the OpenGL context comes from.
         gl_device: number of one of EGL's devices; None takes the best.
+        ring: the frames of a clip are copied out of the GPU while it draws the next; None does so where there is a GPU.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -112,6 +114,7 @@ class FrameRenderer:
         anaglyph: Mix | None = None,
         gl_backend: str = "auto",
         gl_device: int | None = None,
+        ring: bool | None = None,
     ) -> None:
         self._gl: GLContext = context(gl_backend, gl_device)
         self.gl = self._gl.info
@@ -151,6 +154,8 @@ class FrameRenderer:
         self._stage: Stage | None = None
         self._target: Target | None = None
         self._mixer: tuple[Target, AnaglyphPass] | None = None
+        self._ring = not self.gl.software if ring is None else ring
+        self._readback = Readback(self._frame_size, self._gl.later)
         self._gl.run(self._open)
 
     def _inner_size(self, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
@@ -251,7 +256,7 @@ class FrameRenderer:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
         shot = shot if isinstance(shot, Shot) else Shot((shot,))
         self.prepare_shots([shot])
-        return self._rgb(self._gl.run(self._draw, shot, self._buffer()))
+        return self._rgb(self._gl.run(self._take, shot, self._buffer()))
 
     def frames(self, shots: Iterable[Shot | Camera]) -> Iterator[NDArray[np.uint8]]:
         """Frames of a clip, (H, W, 3) uint8 sRGB each; the next one is drawn while you use this one."""
@@ -269,25 +274,35 @@ class FrameRenderer:
         self.prepare_shots(clip)
         left = iter(clip)
         spare = [self._buffer() for _ in range(AHEAD + 1)]
+        begun: deque[Shot | Future[Transfer]] = deque()
         drawn: deque[tuple[NDArray[np.uint8], Future[NDArray[np.uint8]]]] = deque()
 
         def begin() -> None:
             for shot in itertools.islice(left, 1):
+                begun.append(self._gl.submit(self._begin, shot) if self._ring else shot)
+
+        def draw() -> None:
+            begin()
+            if begun:
                 buffer = self._buffer() if keep else spare.pop()
-                drawn.append((buffer, self._gl.submit(self._draw, shot, buffer)))
+                drawn.append((buffer, self._gl.submit(self._take, begun.popleft(), buffer)))
 
         try:
+            if self._ring:
+                begin()  # from here on, one frame is drawn before the last one is taken from the GPU
             for _ in range(AHEAD):
-                begin()
+                draw()
             while drawn:
                 buffer, frame = drawn.popleft()
                 pixels = frame.result()
-                begin()
+                draw()
                 yield pixels
                 spare.append(buffer)
         finally:
             for _, frame in drawn:
                 frame.exception()  # nobody wants them any more, but they must have ended
+            for item in begun:
+                self._gl.run(self._drop, item)
 
     def close(self) -> None:
         """Free what is on the GPU; the renderer draws nothing afterwards."""
@@ -321,6 +336,7 @@ class FrameRenderer:
         for thing in self._mixer or ():
             thing.free()
         self._mixer = None
+        self._readback.free()
         self._gl.flush()
 
     def _resample(self, scale: float) -> NDArray[np.uint8]:
@@ -351,7 +367,27 @@ class FrameRenderer:
             raise GLError("this renderer is closed")
         return self._stage, self._target
 
-    def _draw(self, shot: Shot, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _begin(self, shot: Shot) -> Transfer:
+        """Draw a frame and send it on its way."""
+        return self._readback.begin(self._draw(shot))
+
+    def _take(self, item: Shot | Future[Transfer], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pixels of a frame that is on its way, or of one that is drawn first."""
+        if isinstance(item, Shot):
+            self._draw(item).read(out)
+        else:
+            self._alive()
+            self._readback.finish(item.result(), out)
+        if self._frame_size != self.size:
+            return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+        return out
+
+    def _drop(self, item: Shot | Future[Transfer]) -> None:
+        if isinstance(item, Future) and not item.exception():
+            self._readback.drop(item.result())
+
+    def _draw(self, shot: Shot) -> Target:
+        """Draw a frame; the target that it is in."""
         stage, target = self._alive()
         with target:
             target.clear((*BLACK[self._drawn], 1.0))
@@ -366,10 +402,7 @@ class FrameRenderer:
             with target:
                 mixer.draw(views.colour, self._frame_size)
         self._gl.flush()
-        target.read(out)
-        if self._frame_size != self.size:
-            return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
-        return out
+        return target
 
     def _uniforms(self, camera: Camera) -> dict[str, object]:
         return {

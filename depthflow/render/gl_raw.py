@@ -31,6 +31,53 @@ def read_pixels(out: NDArray[np.uint8]) -> None:
     )
 
 
+def make_pack_buffer(size: int) -> int:
+    """A pixel-pack buffer of `size` bytes: framebuffers are copied into it without waiting for them."""
+    buffer = int(GL.glGenBuffers(1))
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
+    GL.glBufferData(GL.GL_PIXEL_PACK_BUFFER, size, None, GL.GL_STREAM_READ)
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
+    return buffer
+
+
+def free_pack_buffer(buffer: int) -> None:
+    GL.glDeleteBuffers(1, [buffer])
+
+
+def begin_reading(buffer: int, size: tuple[int, int]) -> Any:
+    """Have the bound framebuffer, (width, height) RGBA, copied into a pack buffer; a fence that tells when it is."""
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
+    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
+    GL.glReadPixels(0, 0, *size, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, _VOID(0))
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
+    fence = GL.glFenceSync(GL.GL_SYNC_GPU_COMMANDS_COMPLETE, 0)
+    GL.glFlush()
+    return fence
+
+
+def finish_reading(buffer: int, fence: Any, out: NDArray[np.uint8], timeout_s: float) -> bool:
+    """Wait for the fence, free it, and copy the pack buffer into `out`, C-contiguous.
+
+    Returns:
+        False if the GPU did not get there in time or lost the buffer.
+    """
+    state = GL.glClientWaitSync(fence, GL.GL_SYNC_FLUSH_COMMANDS_BIT, int(timeout_s * 1e9))
+    GL.glDeleteSync(fence)
+    if state not in (GL.GL_ALREADY_SIGNALED, GL.GL_CONDITION_SATISFIED):
+        return False
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
+    place = GL.glMapBufferRange(GL.GL_PIXEL_PACK_BUFFER, 0, out.nbytes, GL.GL_MAP_READ_BIT)
+    if place:
+        ctypes.memmove(out.ctypes.data, place, out.nbytes)
+        GL.glUnmapBuffer(GL.GL_PIXEL_PACK_BUFFER)
+    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
+    return bool(place)
+
+
+def free_fence(fence: Any) -> None:
+    GL.glDeleteSync(fence)
+
+
 def bind_vertex_array() -> None:
     """Bind a vertex array object for good: a core profile draws nothing without one, and gloo knows none."""
     GL.glBindVertexArray(GL.glGenVertexArrays(1))

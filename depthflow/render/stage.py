@@ -61,6 +61,14 @@ class Target:
             self._gloo.flush()
             gl_raw.read_pixels(out)
 
+    def begin_reading(self, buffer: int) -> Any:
+        """Have it copied into a pack buffer of gl_raw; the fence."""
+        from depthflow.render import gl_raw
+
+        with self:
+            self._gloo.flush()
+            return gl_raw.begin_reading(buffer, self.size)
+
     def free(self) -> None:
         for thing in (self._framebuffer, self.colour, self.depth):
             thing.delete()
