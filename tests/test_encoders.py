@@ -82,11 +82,14 @@ def test_auto_takes_hardware_that_works(trials: list[tuple[str, str]], monkeypat
     assert len(trials) == 1, "it is remembered"
 
 
-def test_auto_goes_back_to_software_in_silence(trials: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_goes_back_to_software_and_says_so(trials: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     _present(monkeypatch, "nvenc")
     choice = choose_encoder(FORMATS["hevc"], "auto")
-    assert (choice.name, choice.note) == ("libx265", "")
+    assert choice.name == "libx265"
+    assert choice.note == "libx265 is used: there is hardware, but it does not encode here (hevc_nvenc: no such device)"
     assert trials == [("hevc_nvenc", "hevc")]
+    assert choose_encoder(FORMATS["hevc"], "auto", size=(64, 48)).note == "", "what was not tried has not failed"
+    assert choose_encoder(FORMATS["gif"], "auto").note == ""
 
 
 @pytest.mark.parametrize("size", [(64, 48), (5000, 2000)])

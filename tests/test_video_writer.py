@@ -402,8 +402,12 @@ def test_a_full_disk_is_said_so(tiny_disk: Path, name: str) -> None:
     assert everything(tiny_disk) == []
 
 
-def test_damage_is_found_where_every_frame_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a driver might do: the right number of packets, and rubbish in one of them."""
+@pytest.mark.parametrize(("verify", "place"), [("decode", 0.7), ("decode", 0.15), ("auto", 0.15)])
+def test_damage_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verify: str, place: float) -> None:
+    """As a driver might do: the right number of packets, and rubbish in one of them.
+
+    Where packets are counted only the first frames are decoded.
+    """
     real = FramePipe.finish
 
     def spoiled(pipe: FramePipe) -> None:
@@ -411,13 +415,13 @@ def test_damage_is_found_where_every_frame_is_decoded(tmp_path: Path, monkeypatc
         (work,) = tmp_path.iterdir()
         data = bytearray(work.read_bytes())
         start = data.index(b"mdat")
-        middle = start + (len(data) - start) * 7 // 10
+        middle = start + round((len(data) - start) * place)
         data[middle : middle + 400] = bytes(400)
         work.write_bytes(data)
 
     monkeypatch.setattr(FramePipe, "finish", spoiled)
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    target = writer(tmp_path / "clip.mp4", verify="decode")
+    target = writer(tmp_path / "clip.mp4", verify=verify)
     for index in range(10):
         target.write(np.roll(noise, index, 0))
     with pytest.raises(FFmpegError, match="cannot be read back"):

@@ -100,7 +100,8 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
             seconds=output.frames / output.fps,
             overwrite=output.overwrite,
         )
-    return Plan(output, paths, info, encoder, output.shown, notes=(*notes, name_note(paths[0], output)))
+    named = name_note(paths[0], output)
+    return Plan(output, paths, info, encoder, output.shown, notes=(*notes, named) if named else notes)
 
 
 def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:

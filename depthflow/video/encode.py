@@ -54,9 +54,9 @@ class VideoWriter:
             Both keep the frames in a lossless file meanwhile, and encode them as often as it takes.
         overwrite: replace what is there.
         frames: how many frames will come; then more or fewer are an error.
-        verify: how `close` looks at the file, see `probe`. "auto" decodes what hardware made, whose drivers
-            may write nonsense, and counts the packets of software encoders: measured 0.7 s against 0.16 s
-            for 60 frames at 1080p, and what a killed encoder leaves is found either way.
+        verify: how `close` looks at the file, see `probe`. "auto" decodes what hardware made, whose drivers may write
+            nonsense; of software encoders it counts the packets and decodes the first frames. Measured at 1080p: 6.1
+            CPU-ms a frame against 0.6, which is 5 % of making the frame.
         matrix: the YUV matrix if it is not the one that the size asks for.
         stereo: how two views lie in a frame, for players that ask; written where there is a place for it.
         poll: called while `close` encodes frames again; if it raises, everything is removed.
@@ -389,9 +389,11 @@ def _checked_audio(audio: Path | None, ffmpeg: str) -> Path | None:
     if audio is None:
         return None
     if not audio.is_file():
-        raise InputError(f"{audio}: no such sound file")
+        raise InputError(f"{audio}: no such sound file", "check the path")
     if not has_sound(audio, ffmpeg):
-        raise InputError(f"{audio}: holds no sound that ffmpeg can read")
+        raise InputError(
+            f"{audio}: holds no sound that ffmpeg can read", "give a file such as wav, mp3, flac, ogg or m4a"
+        )
     return audio.absolute()
 
 

@@ -96,7 +96,7 @@ class Encoder:
         if crf is not None:
             low, high = self.limits
             if not low <= crf <= high:
-                raise UsageError(f"{self.name} takes a rate factor of {low} to {high}, not {crf}")
+                raise UsageError(f"{self.name} takes a rate factor of {low} to {high}, not {crf}", "smaller is better")
             # VideoToolbox counts upwards: 100 is its best.
             value = crf if self.scale[0] > self.scale[-1] else round(100 - crf * 100 / 51)
         return {self.knob: str(value), **self.steady}

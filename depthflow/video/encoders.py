@@ -51,7 +51,7 @@ def choose_encoder(
 
     "auto" takes hardware where a device is there and really encodes, else software; "software" looks for no
     device at all. A family ("nvenc") or an encoder ("h264_nvenc", "libx264") that does not work here gives
-    way to software, and the note says so.
+    way to software, and the note says so; so it does where "auto" has tried hardware in vain.
 
     Args:
         size: (width, height) of the frames; hardware is left alone where it cannot be relied on.
@@ -78,6 +78,7 @@ def choose_encoder(
     else:
         asked = [row for row in rows if row.family == wanted]
     reasons: list[str] = []
+    failed: list[str] = []
     for row in asked:
         reason = _unfit(row, codec, size, alpha)
         for path in ffmpeg.ffmpeg_paths() if not reason else ():
@@ -90,6 +91,7 @@ def choose_encoder(
                 if info.works:
                     return EncoderChoice(row.name, codec, True, path)
                 reason = info.reason
+                failed.append(f"{row.name}: {reason}")
         reasons.append(f"{row.name}: {reason}")
     if wanted not in ("auto", "software") and not asked:
         reasons.append(f"no {wanted} encoder makes {format_.name}")
@@ -100,7 +102,9 @@ def choose_encoder(
             f"no encoder for {format_.name}: this ffmpeg has none of {names}", "pip install imageio-ffmpeg"
         )
     note = ""
-    if reasons and wanted != "auto":
+    if failed and wanted == "auto":
+        note = f"{soft.name} is used: there is hardware, but it does not encode here ({'; '.join(failed)})"
+    elif reasons and wanted != "auto":
         note = f"{soft.name} is used instead of {wanted} ({'; '.join(reasons)})"
     return EncoderChoice(soft.name, codec, False, soft.ffmpeg, note)
 

@@ -237,7 +237,10 @@ def check_output(
             raise UsageError(note, f"make it {rounded[0]}x{rounded[1]}")
     if fps is not None and not 0 < fps <= format.max_fps:
         why = ": browsers slow down what is faster" if name == "gif" else ""
-        raise UsageError(f"{name} goes up to {format.max_fps:g} frames a second{why}; this is {float(fps):g}")
+        raise UsageError(
+            f"{name} goes up to {format.max_fps:g} frames a second{why}; this is {float(fps):g}",
+            f"ask for {format.max_fps:g} or fewer",
+        )
     if target_bytes is not None:
         if not format.fits:
             raise UsageError(f"{name} cannot be made to fit a size", f"choose {_names(i for i in _TABLE if i.fits)}")

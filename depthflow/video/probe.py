@@ -13,7 +13,7 @@ from depthflow.video.facts import VideoFacts
 from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg
 from depthflow.video.probe_images import probe_images
 
-__all__ = ["Depth", "VideoFacts", "has_sound", "is_silent", "probe"]
+__all__ = ["Depth", "VideoFacts", "check_beginning", "has_sound", "is_silent", "probe"]
 
 Depth = Literal["decode", "count"]
 
@@ -88,6 +88,18 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> Vi
         stereo=_stereo(head, log),
         **colours,
     )
+
+
+def check_beginning(path: Path, ffmpeg: str) -> None:
+    """Decode the first two frames of a video.
+
+    Raises:
+        InputError: they do not decode.
+    """
+    # With one thread it does not decode more than it is asked for.
+    begin = [ffmpeg, "-hide_banner", "-nostats", "-xerror", "-threads", "1", "-i", str(path.absolute())]
+    told = run_ffmpeg([*begin, "-map", "0:v", "-frames:v", "2", "-f", "null", "-"])
+    _check(told.returncode, told.stderr, path)
 
 
 def has_sound(path: Path, ffmpeg: str | None = None) -> bool:
