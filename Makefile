@@ -77,7 +77,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 
 # The newest torch brings gigabytes of CUDA; the version in constraints-ml.txt has a small build.
 $(VENV)/.ml: $(VENV)/.dev constraints-ml.txt
-	$(PIP) install --quiet -c constraints.txt -c constraints-ml.txt -e '.[cpu,dev,train]'
+	$(PIP) install --quiet -c constraints.txt -c constraints-ml.txt -e '.[cpu,dev,train,export]'
 	@touch $@
 
 gl: | $(BIN)/python

@@ -187,6 +187,66 @@ def import_model(
     print(f"{kept.name}: {kept.path()}; use it: depthflow render PHOTO --model {kept.name}")
 
 
+@app.command("export")
+def export_model(
+    source: Annotated[str, typer.Argument(metavar="HF_ID", help="owner/model on Hugging Face, or a saved folder.")],
+    name: Annotated[str | None, typer.Option("--name", help="What it shall be called; else as the model.")] = None,
+    revision: Annotated[str, typer.Option("--revision", metavar="COMMIT", help="Else the newest.")] = "",
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32; float16: half the file, for GPUs; int8: for CPUs.")
+    ] = "float32",
+    meaning: Annotated[
+        str | None, typer.Option("--meaning", help="Of its output: disparity, depth, metres or centimetres.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make an ONNX network of a torch depth model, compare the two, and add it to the models.
+
+    Needs torch and transformers: pip install 'depthflow-studio[export]'.
+    """
+    from typing import cast, get_args
+
+    from depthflow.depth.export import Precision, export
+    from depthflow.depth.installed import ONNX_NAME, check_name, new_folder, write_model
+    from depthflow.depth.registry import Meaning, find_model, load_registry
+    from depthflow.depth.verify import read_sha256
+    from depthflow.errors import UnknownNameError
+
+    for value, allowed, kind in (
+        (precision, get_args(Precision), "precision"),
+        (meaning, get_args(Meaning), "meaning"),
+    ):
+        if value is not None and value not in allowed:
+            raise UnknownNameError(kind, value, allowed)
+    known = [info for info in load_registry().values() if info.torch is not None and info.torch.repo == source]
+    called = name or (known[0].name if known else Path(source).name.lower().removesuffix("-hf"))
+    if known and known[0].torch is not None and not revision:
+        revision = known[0].torch.revision
+    check_name(called, overwrite=overwrite)
+    with new_folder(called) as folder:
+        file = folder / ONNX_NAME
+        made = export(
+            source,
+            file,
+            name=called,
+            revision=revision,
+            precision=cast("Precision", precision),
+            meaning=cast("Meaning | None", meaning),
+            say=lambda line: _say(line, quiet=False),
+        )
+        info = made.info
+        if known:
+            told = ("licence", "commercial_use", "licence_note", "quality")
+            info = info.model_copy(update={key: getattr(known[0], key) for key in told})
+        write_model(folder, info.model_copy(update={"sha256": read_sha256(file), "verified": True}))
+    for note in made.notes:
+        _say(f"note: {note}", quiet=False)
+    kept = find_model(called)
+    _tried(kept, quiet=False)
+    sides = "any size" if made.dynamic else "one size"
+    print(f"{kept.name}: {kept.path()} ({kept.size_mb:g} MB, {sides}, {made.difference:.1e} from torch)")
+
+
 @app.command("remove")
 def remove_models(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Networks in the models folder.")],
