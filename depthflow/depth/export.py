@@ -1,4 +1,4 @@
-"""Makes an ONNX network of a torch depth model and compares the two; nothing else here uses torch. It registers none."""
+"""Makes an ONNX network of a torch depth model and compares the two; nothing else here uses torch. Registers none."""
 
 from __future__ import annotations
 
