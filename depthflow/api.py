@@ -14,6 +14,8 @@ from depthflow.errors import DepthError
 from depthflow.images import Limits, Photo, load_photo, open_photo
 from depthflow.jobs import pipeline
 from depthflow.jobs.depth import depth_of
+from depthflow.jobs.effects import effects_of, moving
+from depthflow.jobs.effects_options import from_table
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
 from depthflow.jobs.sizes import Fit
@@ -70,6 +72,7 @@ def render(
     provider: Provider | None = None,
     gl_backend: str | None = None,
     gl_device: int | None = None,
+    effects: Mapping[str, Any] | None = None,
     seed: int | None = None,
     overwrite: bool = True,
     report: Report = silent,
@@ -105,6 +108,8 @@ def render(
         model: depth network by name or .onnx path. depth: a depth map's file instead.
         provider: ONNX Runtime execution provider.
         gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
+        effects: such as {"vignette": True, "fog": {"density": 2}, "grain.strength": 0.2}; True is a usual amount.
+        seed: of everything random.
         overwrite: replace a file that is there.
         report: called with Progress events.
         cancel: stops the work between two frames.
@@ -123,6 +128,7 @@ def render(
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
         render={"gl_backend": gl_backend, "gl_device": gl_device, "background": background},
+        effects=from_table(effects or {}),
         output={
             "path": _text(output),
             "format": format,
@@ -175,7 +181,7 @@ def build_spec(
 
     Args:
         base: a job as plain data that takes the place of the settings.
-        parts: depth, motion, camera, layers, render, output, each a dict of that part's keys.
+        parts: depth, motion, camera, layers, render, effects, output, each a dict of that part's keys.
     """
     job: dict[str, Any] = {**(job_base(load_settings().settings) if base is None else base), "photo": photo}
     if preset is not None:
@@ -302,6 +308,7 @@ class Renderer:
         supersample: frames are drawn this many times larger and averaged down.
         view: several views in each frame, a mode of docs/stereo.md or its settings, such as
             {"mode": "sbs", "separation": 2}; a pair comes as two views above each other.
+        effects: as in `render`.
         model, provider, invert_depth, gl_backend, gl_device: as in `render`.
 
     Raises:
@@ -320,6 +327,7 @@ class Renderer:
         fill: str | Fill = "classic",
         supersample: float = 1.0,
         view: str | Mapping[str, Any] = "mono",
+        effects: Mapping[str, Any] | None = None,
         model: str = "builtin",
         provider: Provider = "auto",
         invert_depth: bool = False,
@@ -334,20 +342,23 @@ class Renderer:
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
         look = {"mode": view} if isinstance(view, str) else dict(view)
         output = {"size": _size_text(size), "fit": fit, "view": look}
-        asked = JobSpec.parse({"photo": "-", "outputs": [output]}, source="Renderer()").outputs[0]
-        (places, _), self._fan = layout_of(asked, self.photo.size), fan_of(asked.view)
+        asked = {"photo": "-", "outputs": [output], "effects": from_table(effects or {})}
+        job = JobSpec.parse(asked, source="Renderer()")
+        (places, _), self._fan = layout_of(job.outputs[0], self.photo.size), fan_of(job.outputs[0].view)
         self.size = places.frame
+        self._view, self._effects = places.view, job.effects
         self._drawer = FrameRenderer(
             self.photo.pixels,
             self.depth,
             size=places.view,
             views=places,
-            anaglyph=mix_of(asked.view),
+            anaglyph=mix_of(job.outputs[0].view),
             fit=fit,
             edge=edge,
             layers=layers,
             fill=named(fill) if isinstance(fill, str) else fill,
             supersample=supersample,
+            effects=effects_of(self._effects, self._view),
             gl_backend=gl_backend,
             gl_device=gl_device,
         )
@@ -386,7 +397,10 @@ class Renderer:
             }
             spec = JobSpec.parse(job, source="frames()")
             cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], self.depth), self._fan)
-        return self._drawer.frames(self._drawer.shots(cameras, self._fan))
+        made = effects_of(self._effects, self._view, seed=seed, seconds=seconds)
+        self._drawer.set_effects(made)
+        shots = self._drawer.shots(cameras, self._fan)
+        return self._drawer.frames(moving(shots, made, {}, passes=loops, fps=fps))
 
     def close(self) -> None:
         """Free what is on the GPU."""

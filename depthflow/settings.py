@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema
 from depthflow import paths
 from depthflow.errors import UnknownNameError, UsageError
 from depthflow.jobs.described import descriptions
+from depthflow.jobs.part import Part
 from depthflow.jobs.problems import first_problem
 from depthflow.jobs.sizes import Fit, check_size
 from depthflow.jobs.spec import (
@@ -29,7 +30,6 @@ from depthflow.jobs.spec import (
     GLBackend,
     MotionSpec,
     OutputSpec,
-    Part,
     Provider,
     RenderSpec,
 )

@@ -234,7 +234,11 @@ def test_a_moving_preview(photo, tmp_path, monkeypatch):
 
 def parameter_table():
     lines = ["| parameter | unit | range | at rest | what it does |", "|---|---|---|---|---|"]
-    lines += [f"| `{r.name}` | {r.unit or 'ratio'} | {r.span} | {r.default:g} | {r.text} |" for r in TABLE.values()]
+    lines += [
+        f"| `{r.name}` | {r.unit or 'ratio'} | {r.span} | {r.default:g} | {r.text} |"
+        for r in TABLE.values()
+        if r.group != "effects"
+    ]
     return "\n".join(lines)
 
 

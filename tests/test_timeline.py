@@ -17,7 +17,7 @@ from depthflow.scene.component import Component
 from depthflow.scene.evaluate import rest_values
 from depthflow.scene.keys import Key, Time, Track, parse_time
 from depthflow.scene.motion import Motion, Timing, poses
-from depthflow.scene.parameters import TABLE, Parameter
+from depthflow.scene.parameters import TABLE
 from depthflow.scene.timeline import Timeline, as_timeline
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -226,17 +226,16 @@ def test_a_job_with_a_timeline_survives_text_and_its_digest_covers_it():
     assert spec.digest() != job({"tracks": [{"parameter": "z", "keys": [{"at": "10%", "value": 0.2}]}]}).digest()
 
 
-def test_values_of_layers_and_effects_come_beside_the_cameras(monkeypatch):
-    monkeypatch.setitem(TABLE, "fog.amount", Parameter("fog.amount", 0, 1, 0.25, "", "fog", "effects"))
+def test_values_of_effects_come_beside_the_cameras():
     keys = [{"at": "0%", "value": 0.5}, {"at": "100%", "value": 1.0}]
-    spec = job({"tracks": [{"parameter": "fog.amount", "mode": "add", "easing": "linear", "keys": keys}]})
+    spec = job({"tracks": [{"parameter": "fade.amount", "mode": "add", "easing": "linear", "keys": keys}]})
     found = animation_of(spec, spec.outputs[0])
     assert len(found.cameras) == 10
-    # The table's default and the key; what leaves the range is brought back to it.
-    assert found.values["fog.amount"].tolist() == pytest.approx(np.minimum(0.75 + np.arange(10) / 18, 1.0))
-    found = animation_of(spec, spec.outputs[0], rest={"fog.amount": 0.0, "unheard": 3.0})
-    assert set(found.values) == {"fog.amount"}
-    assert found.values["fog.amount"][0] == pytest.approx(0.5)
+    assert found.values["fade.amount"].tolist() == pytest.approx(0.5 + np.arange(10) / 18)
+    # What the job says and the key; what leaves the range is brought back to it.
+    found = animation_of(spec.with_(effects={"fade": {"amount": 0.25}}), spec.outputs[0])
+    assert set(found.values) == {"fade.amount"}
+    assert found.values["fade.amount"].tolist() == pytest.approx(np.minimum(0.75 + np.arange(10) / 18, 1.0))
     assert animation_of(spec.with_(timeline=None), spec.outputs[0]).values == {}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from depthflow.cli import cache, config, doctor, make, models, presets, render
+from depthflow.cli import cache, config, doctor, effects, make, models, presets, render
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
 from depthflow.cli.layers import layers
@@ -57,6 +57,7 @@ app.command()(doctor.doctor)
 app.add_typer(presets.presets, name="presets")
 app.add_typer(presets.motions, name="motions")
 app.add_typer(models.app, name="models")
+app.add_typer(effects.effects, name="effects")
 app.add_typer(config.app, name="config")
 app.add_typer(cache.app, name="cache")
 

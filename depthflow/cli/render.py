@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from depthflow.progress import CancelToken
 
 PIVOT = "DEPTH|nearest|surface"
-OUTPUT, SCENE, DEPTH, MACHINE, TALK = "Output", "Motion and camera", "Depth", "Machine", "What is printed"
+OUTPUT, SCENE, EFFECTS, DEPTH = "Output", "Motion and camera", "Effects", "Depth"
+MACHINE, TALK = "Machine", "What is printed"
 
 PATIENCE_S = 2.0
 """A second Ctrl-C within this time after the first is the same impatience: it would only disturb the clearing up."""
@@ -171,6 +172,22 @@ def render(
     edge: Annotated[
         str | None, _option(SCENE, "--edge", help="The photo's border: zoom (hide it), mirror or clamp.", metavar="HOW")
     ] = None,
+    effect: Annotated[
+        list[str] | None,
+        _option(
+            EFFECTS,
+            "--effect",
+            help="A usual amount, or your own value; again for more: depthflow effects list.",
+            metavar="NAME|NAME.KEY=VALUE",
+        ),
+    ] = None,
+    caption: Annotated[
+        str | None, _option(EFFECTS, "--caption", help="Text over the picture: --effect caption.text=...")
+    ] = None,
+    watermark: Annotated[
+        Path | None,
+        _option(EFFECTS, "--watermark", help="Image over the picture: --effect watermark.file=...", metavar="FILE"),
+    ] = None,
     seed: Annotated[int | None, _option(SCENE, "--seed", help="Of everything random.")] = None,
     model: Annotated[
         str | None, _option(DEPTH, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
@@ -237,6 +254,7 @@ def render(
     from depthflow.errors import UsageError
     from depthflow.jobs.amounts import parse_bitrate, parse_bytes
     from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.jobs.effects_options import from_options
     from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
     from depthflow.jobs.planning import ending, format_of
@@ -280,6 +298,13 @@ def render(
         "layers": {"count": layers, "fill": fill},
         "camera": {"relief": relief, "focus": focus, "zoom": zoom},
         "render": {"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge, "background": background},
+        "effects": from_options(
+            [
+                *(effect or ()),
+                *([] if caption is None else [f"caption.text={caption}"]),
+                *([] if watermark is None else [f"watermark.file={watermark}"]),
+            ]
+        ),
         "output": {
             "path": None if into_folder else output,
             "size": size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,14 +57,11 @@ def animation_of(
     spec: JobSpec,
     output: OutputSpec,
     depth: NDArray[np.float32] | None = None,
-    *,
-    rest: Mapping[str, float] | None = None,
 ) -> Animation:
     """Every frame of an output as numbers.
 
     Args:
         depth: (h, w) in [0, 1], 1 = nearest; decides where the pivots "nearest" and "surface" are.
-        rest: what layers and effects are without animation, by parameter; else the table's defaults.
 
     Raises:
         UsageError: a hold or keys that do not fit into the clip.
@@ -73,9 +69,11 @@ def animation_of(
     motion = _placed(motion_of(spec), depth)
     timing = timing_of(spec, output)
     frames = timing.frames * timing.loops
-    found = values(motion, rest_camera(spec), timing.times(motion), strength=spec.motion.strength, seed=spec.seed)
+    resting, strength = rest_camera(spec), spec.motion.strength
+    rest = {"dof.focus": resting.focus, **spec.effects.values()}
+    found = values(motion, resting, timing.times(motion), strength=strength, seed=spec.seed, others=rest)
     if spec.timeline is not None:
-        for name, value in (rest or {}).items():
+        for name, value in rest.items():
             if name in spec.timeline.parameters():
                 found.setdefault(name, np.asarray(value, np.float64))
         try:

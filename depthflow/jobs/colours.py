@@ -23,7 +23,7 @@ def check_colour(text: str) -> str:
             f"{text!r} is not a colour", "write a name (white, teal), #rrggbb, or rgb(255, 200, 0)"
         ) from None
     if alpha and alpha[0] != 255:
-        raise UsageError(f"{text!r} is transparent, and a background is not", "leave the fourth number out")
+        raise UsageError(f"{text!r} is transparent, and must not be", "leave the fourth number out")
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 

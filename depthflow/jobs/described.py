@@ -24,7 +24,10 @@ def descriptions(model: type) -> dict[str, str]:
 
 def add_descriptions(schema: dict[str, Any], model: type) -> None:
     """A `json_schema_extra` of pydantic: puts the docstrings into a model's JSON schema."""
-    found = descriptions(model)
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if owner.__module__.startswith("depthflow."):
+            found |= descriptions(owner)
     for name, field in schema.get("properties", {}).items():
         if name in found:
             field.setdefault("description", found[name])

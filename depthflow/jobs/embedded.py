@@ -84,6 +84,14 @@ def template(file: Path, parts: Mapping[str, Mapping[str, Any]], *, photo: str |
         depth["file"] = _found(spec.depth.file, file, "depth map", "name it with --depth")
     elif spec.depth.model.endswith(".onnx"):
         depth["model"] = _found(spec.depth.model, file, "depth network", "name it with --model")
+    marks = (
+        ("watermark", "file", "watermark", "--watermark"),
+        ("caption", "font", "font", "--effect caption.font=FILE"),
+    )
+    for part, key, what, option in marks:
+        name = getattr(getattr(spec.effects, part), key)
+        if name is not None and key not in (parts.get("effects") or {}).get(part, {}):
+            job["effects"][part][key] = _found(name, file, what, f"name it with {option}")
     motion = job["motion"]
     if "name" in given["motion"]:
         job["motion"] = motion = {key: motion[key] for key in _PLAYED if key in motion}

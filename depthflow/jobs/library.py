@@ -176,7 +176,16 @@ def apply_preset(job: dict[str, Any], preset: Preset) -> dict[str, Any]:
                 # Another separation for the same view; another view begins anew.
                 merged["outputs"][0]["view"] = {**outputs[0].get("view", {}), **view}
         else:
-            merged[part] = {**(job.get(part) or {}), **values}
+            merged[part] = _laid(job.get(part) or {}, values, deep=part == "effects")
+    return merged
+
+
+def _laid(below: dict[str, Any], above: dict[str, Any], *, deep: bool) -> dict[str, Any]:
+    """`above` over `below`; deep: key by key in the tables that both have."""
+    merged = {**below, **above}
+    for key, value in above.items() if deep else ():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            merged[key] = {**below[key], **value}
     return merged
 
 

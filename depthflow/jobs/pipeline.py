@@ -21,6 +21,7 @@ from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.animation import animation_of
 from depthflow.jobs.colours import rgb
 from depthflow.jobs.depth import CACHE_BYTES, depth_of
+from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
 from depthflow.jobs.planning import BACKGROUND, Plan, for_photo, notes_of, plan_outputs
@@ -161,7 +162,10 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
     # Whatever fails from here on, what is on the GPU is freed and the work file removed.
     with ExitStack() as stack:
         with run.stage(StageClock(run.report, "prepare", 1)) as clock:
-            cameras = cameras_of(spec, output, depth)
+            animation = animation_of(spec, output, depth)
+            effects = effects_of(
+                spec.effects, places.view, seed=spec.seed, seconds=output.duration, animated=animation.values
+            )
             renderers = [
                 stack.enter_context(
                     FrameRenderer(
@@ -176,6 +180,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                         colour=matrix_for(size[1]) if packed else "rgb",
                         views=places,
                         anaglyph=mix_of(output.view),
+                        effects=effects,
                         gl_backend=spec.render.gl_backend,
                         gl_device=spec.render.gl_device,
                     )
@@ -184,7 +189,8 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
             ]
             if (gl := renderers[0].gl).passed_over:
                 run.warn(clock, f"drawn through OpenGL by {gl.backend} ({gl.passed_over})")
-            clip = renderers[0].shots(renderers[0].framed(cameras, fan), fan)
+            clip = renderers[0].shots(renderers[0].framed(animation.cameras, fan), fan)
+            clip = moving(clip, effects, animation.values, passes=output.loops, fps=output.fps)
             for renderer in renderers:
                 renderer.prepare_shots(clip)
             shots = [clip[index] for index in plan.shown]

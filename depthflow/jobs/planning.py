@@ -11,6 +11,7 @@ from depthflow.errors import UsageError
 from depthflow.images import Photo, name_of
 from depthflow.jobs.animation import timing_of
 from depthflow.jobs.depth import is_local
+from depthflow.jobs.effects import check_files, has_effects
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.view import check_view, files_of, layout_of, name_note, tag_of
 from depthflow.scene.views import Layout
@@ -68,6 +69,7 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
     from depthflow.video.formats import check_output
 
     timing_of(spec, output)
+    check_files(spec.effects)
     info = format_of(output)
     check_view(spec, output)
     paths = files_of(output_path(spec.photo, output, info), output.view, info)
@@ -82,7 +84,7 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
             target_bytes=output.target_bytes,
             bitrate=output.bitrate,
         )
-        for source, what in ((spec.photo, "photo"), (spec.depth.file, "depth map"), (spec.audio, "sound file")):
+        for source, what in _sources(spec):
             if source is not None and _same_file(path, source):
                 raise UsageError(f"{path}: is the {what} itself", "name another output with -o")
     encoder = choose_encoder(info, output.encoder)
@@ -104,6 +106,17 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
     return Plan(output, paths, info, encoder, output.shown, notes=(*notes, named) if named else notes)
 
 
+def _sources(spec: JobSpec) -> list[tuple[str | None, str]]:
+    """Files that a job reads and must not write, and what they are."""
+    return [
+        (spec.photo, "photo"),
+        (spec.depth.file, "depth map"),
+        (spec.audio, "sound file"),
+        (spec.effects.watermark.file, "watermark"),
+        (spec.effects.caption.font, "font"),
+    ]
+
+
 def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
     """The plan for frames of this photo: their size, their transparency, and the encoder that takes them.
 
@@ -119,7 +132,9 @@ def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
     # Each file of a pair holds one of the views.
     size = places.frame if len(plan.paths) == 1 else places.viewports[0][2:]
     opaque_view = output.view.mode in ("anaglyph", "rgbd", "rgbd-half")
-    alpha = photo.alpha is not None and info.alpha and spec.render.background is None and not opaque_view
+    effects = has_effects(spec)
+    alpha = photo.alpha is not None and info.alpha and spec.render.background is None
+    alpha = alpha and not (opaque_view or effects)
     check_output(info, width=size[0], height=size[1])
     encoder = choose_encoder(info, output.encoder, size=size, alpha=alpha)
     limited = output.target_bytes is not None or output.bitrate is not None
@@ -129,6 +144,8 @@ def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
         reason = (
             ""
             if spec.render.background
+            else ", because effects keep no transparency"
+            if effects
             else f", because {info.name if not info.alpha else output.view.mode} keeps no transparency"
         )
         opaque = f"the transparent photo lies on {spec.render.background or BACKGROUND}{reason}"

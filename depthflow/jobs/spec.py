@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 import tomli_w
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -23,7 +21,8 @@ from pydantic import (
 
 from depthflow.errors import UsageError
 from depthflow.jobs.colours import check_colour
-from depthflow.jobs.described import add_descriptions
+from depthflow.jobs.effects_spec import EffectsSpec
+from depthflow.jobs.part import Part
 from depthflow.jobs.problems import first_problem, refuse_other_types
 from depthflow.jobs.sizes import check_size
 from depthflow.render.fill import check_name
@@ -54,12 +53,6 @@ Format = Literal[
     "png",
     "jpg",
 ]
-
-
-class Part(BaseModel):
-    """A piece of a JobSpec: frozen, and it refuses keys that it does not know, NaN and infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=add_descriptions)
 
 
 class DepthSpec(Part):
@@ -349,6 +342,7 @@ class JobSpec(Part):
     camera: CameraSpec = CameraSpec()
     layers: LayersSpec = LayersSpec()
     render: RenderSpec = RenderSpec()
+    effects: EffectsSpec = EffectsSpec()
     timeline: Timeline | None = None
     """Keyframes and formulas over the clip, on top of the motion."""
     outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1, max_length=16)] = (OutputSpec(),)
@@ -451,6 +445,7 @@ class JobSpec(Part):
             }
         )
         motion = self.motion.model_copy(update={"name": PurePath(self.motion.name).name})
+        effects = self.effects.without_folders()
         preset = None if self.preset is None else PurePath(self.preset).name
         outputs = tuple(output.model_copy(update={"path": None}) for output in self.outputs)
         photo = PurePath(urlsplit(self.photo).path if "://" in self.photo else self.photo).name or "photo"
@@ -460,6 +455,7 @@ class JobSpec(Part):
                 "audio": audio,
                 "depth": depth,
                 "motion": motion,
+                "effects": effects,
                 "preset": preset,
                 "outputs": outputs,
             }

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from depthflow.errors import GLError
 from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
+from depthflow.render.effects import EffectsPass
 from depthflow.render.fill import Fill
 from depthflow.render.layers import peel
 from depthflow.render.mesh import Mesh, build_mesh
@@ -27,6 +28,7 @@ from depthflow.render.yuv import BLACK, WHITE, Colour, to_yuv
 from depthflow.scene import framing
 from depthflow.scene.anaglyph import Mix
 from depthflow.scene.camera import Camera, Fit, frame_extent, matrix, photo_extent, unprojection_scale
+from depthflow.scene.effects import Effects
 from depthflow.scene.scroll import Copy, copies
 from depthflow.scene.views import Fan, Layout, Rect, layout
 
@@ -66,10 +68,12 @@ class Shot:
     Attributes:
         cameras: one per view, in the order of the viewports.
         values: what is animated besides the cameras in this frame, by parameter.
+        phase: time within the pass, 0 to below 1, for effects that move by themselves.
     """
 
     cameras: tuple[Camera, ...]
     values: Mapping[str, float] = field(default_factory=dict)
+    phase: float = 0.0
 
 
 class FrameRenderer:
@@ -90,6 +94,7 @@ class FrameRenderer:
         colour: of `raw_frames`: RGB, or YUV in limited range with that matrix.
         views: where several views lie, each showing `size`; else one view fills the frame.
         anaglyph: how the two views become one.
+        effects: what is done to each view after it is drawn; what is off costs nothing.
         gl_backend: where the OpenGL context comes from.
         gl_device: number of one of EGL's devices; None takes the best.
         ring: the frames of a clip are copied out of the GPU while it draws the next; None does so where there is a GPU.
@@ -112,6 +117,7 @@ class FrameRenderer:
         colour: Colour = "rgb",
         views: Layout | None = None,
         anaglyph: Mix | None = None,
+        effects: Effects | None = None,
         gl_backend: str = "auto",
         gl_device: int | None = None,
         ring: bool | None = None,
@@ -143,6 +149,8 @@ class FrameRenderer:
         _, _, *tile = places.viewports[0]
         self._squeeze = tile[0] / size[0], tile[1] / size[1]
         self._outer = (0, -1) if len(places.viewports) > 1 else (0,)
+        self._inner = inner
+        self._effects = effects if effects is not None and effects.active() else None
         self._layers, self._fill = layers, fill
         self._anaglyph = anaglyph
         self._colour: Colour = colour
@@ -156,6 +164,7 @@ class FrameRenderer:
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         self._ring = not self.gl.software if ring is None else ring
         self._readback = Readback(self._frame_size, self._gl.later)
+        self._pass: EffectsPass | None = None
         self._gl.run(self._open)
 
     def _inner_size(self, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
@@ -214,6 +223,8 @@ class FrameRenderer:
     def prepare_shots(self, shots: Sequence[Shot]) -> None:
         """`prepare` for several views: what the outermost of them need is enough for those between."""
         self.prepare([shot.cameras[side] for side in self._outer for shot in shots])
+        if self._pass is not None:
+            self._gl.run(self._pass.prepare, [(camera, shot.values) for shot in shots for camera in shot.cameras])
 
     def _sheets(self) -> list[tuple[Mesh, NDArray[np.uint8]]]:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
@@ -250,7 +261,8 @@ class FrameRenderer:
         if min(shown) < 1.0:
             size = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return pixels if self._drawn == "rgb" else to_yuv(pixels, self._drawn)
+        # Effects work in RGB, and turn the finished frame into YUV.
+        return pixels if self._drawn == "rgb" or self._effects else to_yuv(pixels, self._drawn)
 
     def render(self, shot: Shot | Camera) -> NDArray[np.uint8]:
         """One frame, (H, W, 3) uint8 sRGB, row 0 on top."""
@@ -304,6 +316,16 @@ class FrameRenderer:
             for item in begun:
                 self._gl.run(self._drop, item)
 
+    def set_effects(self, effects: Effects) -> None:
+        """Take other effects from the next frame on."""
+        wanted = effects if effects.active() else None
+        if wanted == self._effects:
+            return
+        if (wanted is None) != (self._effects is None) and self._drawn != "rgb":
+            self._scale = 0.0  # the layers' colours change: they are made anew
+        self._effects = wanted
+        self._gl.run(self._open_effects)
+
     def close(self) -> None:
         """Free what is on the GPU; the renderer draws nothing afterwards."""
         if self._stage is not None:
@@ -327,10 +349,19 @@ class FrameRenderer:
         self._stage, self._target = Stage(), Target(self._canvas_size)
         if self._anaglyph is not None:
             self._mixer = Target(self._frame_size), AnaglyphPass(self._anaglyph, self._colour)
+        self._open_effects()
+
+    def _open_effects(self) -> None:
+        if self._pass is not None:
+            self._pass.free()
+        made = None if self._effects is None else EffectsPass(self._effects, self._inner, self.frame, self._drawn)
+        self._pass = made
 
     def _free(self) -> None:
         stage, target = self._alive()
-        self._stage = self._target = None
+        if self._pass is not None:
+            self._pass.free()
+        self._stage = self._target = self._pass = None
         stage.free()
         target.free()
         for thing in self._mixer or ():
@@ -391,12 +422,19 @@ class FrameRenderer:
         stage, target = self._alive()
         with target:
             target.clear((*BLACK[self._drawn], 1.0))
-            for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
-                stage.draw(self._uniforms(camera), self._copies(camera), viewport)
+            if self._pass is None:
+                for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
+                    stage.draw(self._uniforms(camera), self._copies(camera), viewport)
             if self._depth_view is not None:
                 camera = shot.cameras[0]
                 ends = BLACK[self._drawn], WHITE[self._drawn]
                 stage.draw_depth(self._uniforms(camera), self._copies(camera), self._depth_view, ends)
+        if self._pass is not None:
+            for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
+                with self._pass.scene as scene:
+                    scene.clear((0.0, 0.0, 0.0, 1.0))
+                    stage.draw(self._uniforms(camera), self._copies(camera), (0, 0, *scene.size))
+                self._pass.draw(target, viewport, camera, shot.values, shot.phase)
         if self._mixer is not None:
             views, (target, mixer) = target, self._mixer
             with target:

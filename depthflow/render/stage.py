@@ -32,7 +32,7 @@ class Target:
         shape = size[1], size[0]
         self.colour = gloo.Texture2D(shape=(*shape, 4), format="rgba", internalformat="rgba8", interpolation="linear")
         self.depth: Any = (
-            gloo.Texture2D(shape=shape, format="depth_component", internalformat="depth_component24")
+            gloo.Texture2D(shape=shape, format="depth_component", internalformat="depth_component")
             if depth_texture
             else gloo.RenderBuffer(shape, format="depth")
         )

@@ -112,7 +112,6 @@ def matrix(camera: Camera) -> Matrix:
 
 def _matrix(camera: Camera, x: float, y: float) -> Matrix:
     """The camera at (x, y) without lens shift."""
-    z_focus = 1.0 / camera.inverse_depth(camera.focus)
     turn = _rotation(camera.yaw, camera.pitch, camera.roll)
     position = np.array([x, y, camera.z - camera.dolly])
     if camera.pivot is not None:
@@ -124,16 +123,30 @@ def _matrix(camera: Camera, x: float, y: float) -> Matrix:
     view = np.eye(4)
     view[:3, :3] = turn
     view[:3, 3] = -turn @ position
-    # The scene point times q is (rx s, ry s, 1, q), so w = z and the flat w are linear in it too.
     project = np.zeros((4, 4))
-    project[0, 0] = project[1, 1] = camera.zoom / camera.ray_scale * (z_focus + camera.dolly) / z_focus
-    flat = camera.isometric * (z_focus + camera.dolly)
-    project[3] = (0.0, 0.0, 1.0 - camera.isometric, flat)
-    # (a z + b) / w is -1 at NEAR and 1 at FAR for every blend of perspective and orthographic.
-    w_near, w_far = (z * (1.0 - camera.isometric) + flat for z in (NEAR, FAR))
-    a = (w_far + w_near) / (FAR - NEAR)
-    project[2] = (0.0, 0.0, a, w_far - a * FAR)
+    project[0, 0] = project[1, 1] = magnification(camera) / camera.ray_scale
+    project[2:, 2:] = np.reshape(clip_depth(camera), (2, 2))
     return np.asarray(project @ view)
+
+
+def clip_depth(camera: Camera) -> tuple[float, float, float, float]:
+    """(a, b, c, e): what lies at distance z before the camera has depth (a z + b) / (c z + e) on screen.
+
+    -1 is at NEAR and 1 at FAR for every blend of perspective and orthographic. Solved for the inverse distance:
+    1 / z = (a - depth c) / (depth e - b).
+    """
+    # The scene point times q is (rx s, ry s, 1, q), so w = z and the flat w are linear in it too.
+    part = 1.0 - camera.isometric
+    flat = camera.isometric * (1.0 / camera.inverse_depth(camera.focus) + camera.dolly)
+    w_near, w_far = (z * part + flat for z in (NEAR, FAR))
+    a = (w_far + w_near) / (FAR - NEAR)
+    return a, w_far - a * FAR, part, flat
+
+
+def magnification(camera: Camera) -> float:
+    """How much larger than at rest the camera shows what stands at one and the same distance from it."""
+    z_focus = 1.0 / camera.inverse_depth(camera.focus)
+    return camera.zoom * (z_focus + camera.dolly) / z_focus
 
 
 def unprojection_scale(camera: Camera) -> tuple[float, float]:

@@ -125,8 +125,19 @@ class Timing:
         return np.tile(curve(np.clip(there + self.phase, 0.0, 1.0)), self.loops)
 
 
-def values(motion: Motion, rest: Camera, times: Array, *, strength: float = 1.0, seed: int = 0) -> dict[str, Array]:
+def values(
+    motion: Motion,
+    rest: Camera,
+    times: Array,
+    *,
+    strength: float = 1.0,
+    seed: int = 0,
+    others: Mapping[str, float] | None = None,
+) -> dict[str, Array]:
     """Every parameter at these times, before limits; arrays of (N,), or scalars where nothing moves.
+
+    Args:
+        others: what layers and effects are before the motion, by parameter; else the table's defaults.
 
     Raises:
         ValueError: the motion's pivot is a word, which only a depth map can turn into a place.
@@ -136,6 +147,8 @@ def values(motion: Motion, rest: Camera, times: Array, *, strength: float = 1.0,
     if motion.pivot is not None:
         rest = replace(rest, pivot=motion.pivot, pivot_x=motion.pivot_x, pivot_y=motion.pivot_y)
     found: dict[str, Array] = evaluate.rest_values(rest)
+    moved = {term.parameter for term in motion.terms()}
+    found |= {name: np.asarray(value, np.float64) for name, value in (others or {}).items() if name in moved}
     evaluate.evaluate(motion.terms(), found, times, strength=strength, seed=seed)
     return found
 

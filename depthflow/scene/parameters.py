@@ -68,7 +68,65 @@ _CAMERA = (
     Parameter("relief", 0, 10, 0.6, "", "how deep the scene is: nearest inverse depth is 1 + relief", "scene"),
 )
 
-TABLE: dict[str, Parameter] = {row.name: row for row in _CAMERA}
+_HEIGHT = "frame heights"
+
+
+def _effect(name: str, low: float, high: float, default: float, unit: str, text: str) -> Parameter:
+    return Parameter(name, low, high, default, unit, text, "effects")
+
+
+_EFFECTS = (
+    _effect("vignette.strength", 0, 1, 0.0, "", "how dark the frame's corners get"),
+    _effect("vignette.start", 0, 1, 0.35, "half diagonals", "where it begins to darken, from the middle outwards"),
+    _effect(
+        "dof.aperture",
+        0,
+        0.5,
+        0.0,
+        _FAR,
+        "depth of field: radius of the lens; a point blurs as far as it would move if the camera went sideways by this",
+    ),
+    _effect("dof.focus", -10, 10, 0.35, "depth", "what is sharp, 0 far, 1 near; follows the camera's focus unless set"),
+    _effect("lens.distortion", -0.5, 0.5, 0.0, "", "bends straight lines: above 0 a barrel, below 0 a pincushion"),
+    _effect(
+        "lens.aberration", 0, 0.1, 0.0, "half diagonals", "lateral colour: red and blue part this far in the corners"
+    ),
+    _effect("colour.exposure", -5, 5, 0.0, "stops", "brightness of the light"),
+    _effect("colour.contrast", 0, 4, 1.0, "", "distance from middle grey; 0 is grey"),
+    _effect("colour.saturation", 0, 4, 1.0, "", "distance from grey of the same luma; 0 has no colour"),
+    _effect("colour.gamma", 0.1, 10, 1.0, "", "above 1 lifts the middle tones, black and white stay"),
+    _effect("colour.temperature", -1, 1, 0.0, "", "above 0 warmer, below 0 cooler; luma of white stays"),
+    _effect("colour.sepia", 0, 1, 0.0, "", "how far it looks like an old print"),
+    _effect("colour.grayscale", 0, 1, 0.0, "", "how far colour is taken away"),
+    _effect(
+        "fog.density", 0, 20, 0.0, "", "optical depth of the fog between near and far; 3 hides 95 % of the farthest"
+    ),
+    _effect("fog.start", -10, 10, 0.8, "depth", "fog begins behind this, 0 far, 1 near"),
+    _effect("particles.amount", 0, 1, 0.0, "", "how many of the particles there are"),
+    _effect("particles.size", 0.1, 10, 1.0, "", "size of a particle, 1 as usual"),
+    _effect("particles.opacity", 0, 1, 1.0, "", "how strongly they show"),
+    _effect("sweep.strength", 0, 1, 0.0, "", "a band of light that crosses the frame"),
+    _effect(
+        "sweep.position",
+        -1,
+        2,
+        0.0,
+        "",
+        "where it is: 0 just outside before, 1 just outside after; crosses once a pass unless set",
+    ),
+    _effect("sweep.width", 0.01, 2, 0.2, _HEIGHT, "half width of the band"),
+    _effect("grain.strength", 0, 1, 0.0, "", "film grain, strongest in the middle tones"),
+    _effect("grain.size", 0.1, 20, 1.0, "540ths of the frame's height", "size of a grain"),
+    _effect("fade.amount", 0, 1, 0.0, "", "0 the picture, 1 the fade's colour"),
+    _effect("letterbox.amount", 0, 1, 0.0, "", "how far the bars are in"),
+    _effect("letterbox.aspect", 0.2, 10, 2.39, "width / height", "what the bars leave open"),
+    _effect("caption.opacity", 0, 1, 1.0, "", "how strongly the text shows"),
+    _effect("caption.size", 0.005, 0.5, 0.055, _HEIGHT, "height of a line of text"),
+    _effect("watermark.opacity", 0, 1, 0.8, "", "how strongly the picture shows"),
+    _effect("watermark.size", 0.005, 1, 0.15, "frame widths", "width of the picture"),
+)
+
+TABLE: dict[str, Parameter] = {row.name: row for row in (*_CAMERA, *_EFFECTS)}
 """Every parameter by name; the fields of `Camera` come first."""
 
 

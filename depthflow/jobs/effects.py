@@ -1,0 +1,222 @@
+"""Makes of a job's effects what a renderer draws: numbers, and pictures of text and watermark. It draws no frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.errors import PhotoError, UsageError
+from depthflow.images import load_photo
+from depthflow.jobs.colours import rgb
+from depthflow.jobs.effects_spec import CaptionSpec, EffectsSpec, WatermarkSpec, corner
+from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of
+from depthflow.scene.parameters import TABLE
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+    from depthflow.jobs.spec import JobSpec
+    from depthflow.render.frames import Shot
+
+Size = tuple[int, int]
+Pixels = NDArray[np.uint8]
+
+_SHAPES = {"disc": (0, 1.0), "oval": (0, 1.6), "pentagon": (5, 1.0), "hexagon": (6, 1.0), "octagon": (8, 1.0)}
+"""Sides, and how much higher than wide."""
+
+_SHADOW = 0.12
+"""Softness of the text's dark edge, letter heights."""
+
+_MOST_TEXT = 2000
+"""Tallest letters that are drawn, pixels; larger ones are enlarged from these."""
+
+
+def effects_of(
+    spec: EffectsSpec,
+    size: Size,
+    *,
+    seed: int = 0,
+    seconds: float = 5.0,
+    animated: Mapping[str, NDArray[np.float64]] | None = None,
+) -> Effects:
+    """The effects of a clip.
+
+    Args:
+        size: (width, height) of a view in pixels, for which text and watermark are made.
+        seed: of grain and particles.
+        seconds: length of a pass.
+        animated: parameters that change during the clip, by name.
+
+    Raises:
+        UsageError, InputError: as in `check_files`.
+    """
+    sides, squeeze = _SHAPES[spec.dof.shape]
+    effects = Effects(
+        values=spec.values(),
+        animated=frozenset(animated or ()),
+        seed=seed,
+        seconds=seconds,
+        bokeh=sides,
+        squeeze=squeeze,
+        linear=spec.dof.linear,
+        fog=_colour(spec.fog.colour),
+        sweep=_colour(spec.sweep.colour),
+        sweep_angle=spec.sweep.angle,
+        fade=_colour(spec.fade.colour),
+        fades=(spec.fade.begin, spec.fade.end),
+        particles=Particles(spec.particles.kind, spec.particles.speed),
+    )
+    moved = animated or {}
+    made = {
+        "caption": _caption(spec.caption, size, max([spec.caption.size, *moved.get("caption.size", ())])),
+        "watermark": _watermark(spec.watermark, size, max([spec.watermark.size, *moved.get("watermark.size", ())])),
+    }
+    parts = {"caption": spec.caption, "watermark": spec.watermark}
+    return replace(
+        effects,
+        overlays={name: overlay for name, overlay in made.items() if overlay is not None},
+        shown={
+            name: (parts[name].begin, parts[name].end, parts[name].fade) for name, it in made.items() if it is not None
+        },
+    )
+
+
+def check_files(spec: EffectsSpec) -> None:
+    """Look at everything that effects read from elsewhere, before any work.
+
+    Raises:
+        UsageError: a font that is none, or that lacks letters of the text.
+        PhotoError: a watermark that is no picture.
+    """
+    effects_of(spec, (64, 64))
+
+
+def has_effects(spec: JobSpec) -> bool:
+    """The job, resolved, asks for an effect, or animates one."""
+    moved = {component.parameter for component in spec.motion.components or ()}
+    moved |= {track.parameter for track in spec.motion.tracks or ()}
+    moved |= set(spec.timeline.parameters() if spec.timeline else ())
+    return bool(effects_of(spec.effects, (64, 64)).active()) or any(TABLE[name].group == "effects" for name in moved)
+
+
+def moving(
+    shots: Iterable[Shot], effects: Effects, animated: Mapping[str, NDArray[np.float64]], *, passes: int, fps: float
+) -> list[Shot]:
+    """The shots of a clip with what is animated, the fades, and their time in it.
+
+    Args:
+        animated: (frames,) arrays by parameter.
+        passes: how often the clip repeats itself.
+        fps: frames per second.
+    """
+    clip = list(shots)
+    frames = max(1, len(clip) // passes)
+    values = frames_of(effects.timed(animated, len(clip), fps), len(clip))
+    return [
+        replace(shot, values=v, phase=i % frames / frames) for i, (shot, v) in enumerate(zip(clip, values, strict=True))
+    ]
+
+
+def _colour(text: str) -> Colour:
+    red, green, blue = rgb(text)
+    return red / 255, green / 255, blue / 255
+
+
+# -- text ------------------------------------------------------------------------------------------------------
+
+
+def _caption(spec: CaptionSpec, size: Size, largest: float) -> Overlay | None:
+    if not spec.text.strip():
+        return None
+    height = max(1, min(_MOST_TEXT, round(largest * size[1])))
+    font = _font(spec.font, height)
+    _check_letters(spec.text, font)
+    wide = size[0] - 2 * spec.margin * size[1]
+    text = "\n".join(_wrapped(line, font, wide) for line in spec.text.splitlines())
+    border = round(2.5 * _SHADOW * height) + 1
+    letters = _letters(text, font, ("left", "center", "right")[round(2 * corner(spec.place)[0])], border)
+    red, green, blue = _colour(spec.colour)
+    pixels = np.zeros((*letters.shape, 4), np.float32)
+    shade = cv2.GaussianBlur(letters, (0, 0), max(0.5, _SHADOW * height)) * 1.8
+    shade = np.minimum(shade, 1.0) * spec.shadow
+    pixels[..., :3] = letters[..., None] * np.array([red, green, blue], np.float32)
+    pixels[..., 3] = letters + shade * (1.0 - letters)
+    return Overlay(
+        np.asarray(np.rint(pixels * 255), np.uint8), float(height), False, corner(spec.place), spec.margin, border
+    )
+
+
+def _font(file: str | None, height: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    try:
+        font = ImageFont.load_default(height) if file is None else ImageFont.truetype(file, height)
+    except (OSError, ValueError, ImportError) as error:
+        raise UsageError(
+            f"effects.caption.font: {file or 'the default font'} cannot be used: {error}",
+            "name a .ttf or .otf file, or leave it out",
+        ) from None
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise UsageError("effects.caption.font: this Pillow cannot draw fonts", "install Pillow with FreeType")
+    return font
+
+
+def _check_letters(text: str, font: FreeTypeFont) -> None:
+    nothing = bytes(font.getmask("\U0010ffff"))
+    missing = sorted({c for c in text if not c.isspace() and bytes(font.getmask(c)) == nothing})
+    if missing:
+        raise UsageError(
+            f"effects.caption.text: the font has no {' '.join(missing[:10])}", "name a font file: effects.caption.font"
+        )
+
+
+def _wrapped(line: str, font: FreeTypeFont, wide: float) -> str:
+    """The line with breaks where it would be wider than this."""
+    lines = [""]
+    for word in line.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and font.getlength(longer) > wide:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def _letters(text: str, font: FreeTypeFont, align: Any, border: int) -> NDArray[np.float32]:
+    """Coverage of the letters, 0 to 1, with a border of nothing."""
+    from PIL import Image, ImageDraw
+
+    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox(
+        (0, 0), text, font, align=align
+    )
+    image = Image.new("L", (round(right - left) + 2 * border, round(bottom - top) + 2 * border))
+    ImageDraw.Draw(image).multiline_text((border - left, border - top), text, 255, font, align=align)
+    return np.asarray(np.asarray(image, np.float32) / 255, np.float32)
+
+
+# -- watermark -------------------------------------------------------------------------------------------------
+
+
+def _watermark(spec: WatermarkSpec, size: Size, largest: float) -> Overlay | None:
+    if spec.file is None:
+        return None
+    try:
+        picture = load_photo(spec.file)
+    except PhotoError as error:
+        raise PhotoError(f"effects.watermark.file: {error.message}", error.hint) from None
+    alpha = np.full(picture.pixels.shape[:2], 255, np.uint8) if picture.alpha is None else picture.alpha
+    share = alpha[..., None].astype(np.float32) / 255
+    pixels = np.concatenate([picture.pixels * share, share * 255], axis=2)
+    height, width = alpha.shape
+    shown = max(1, round(largest * size[0]))
+    if shown < width:
+        # No finer than it is shown, or it would shimmer.
+        small = shown, max(1, round(height * shown / width))
+        pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.float32)
+    pixels = np.asarray(np.rint(pixels), np.uint8)
+    return Overlay(pixels, float(pixels.shape[1]), True, corner(spec.place), spec.margin)
