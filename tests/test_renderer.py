@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -181,6 +182,22 @@ def test_a_large_photo_is_averaged_down_not_picked_from(bumpy):
     assert frame.mean() == pytest.approx(127.5, abs=8)
     # The average of five stripes, two or three of them white, is off by up to a tenth; picking gives 127.
     assert frame.std() < 26
+
+
+def test_twelve_megapixels_of_fine_texture_do_not_shimmer():
+    """Fine detail from frame to frame: no more of it than if frames nine times as large were averaged down."""
+    rng = np.random.default_rng(6)
+    photo = cv2.cvtColor(rng.integers(0, 256, (3000, 4000), np.uint8), cv2.COLOR_GRAY2RGB)
+    photo[::3] //= 2
+    cameras = [Camera(x=0.001 * step, focus=0.0) for step in range(3)]
+    energy = []
+    for supersample in (1, 3):
+        with FrameRenderer(photo, np.full((30, 40), 0.5, np.float32), size=(1280, 720), supersample=supersample) as r:
+            frames = [frame[..., 1].astype(np.float32) for frame in r.frames(cameras)]
+        steps = [after - before for before, after in pairwise(frames)]
+        energy.append(np.mean([(step - cv2.GaussianBlur(step, (0, 0), 2)) ** 2 for step in steps]))
+    assert energy[1] > 1, "something moves"
+    assert energy[0] <= 1.25 * energy[1]
 
 
 def test_supersampling_gives_the_asked_size(photo, bumpy):

@@ -37,12 +37,6 @@ Edge = Literal["zoom", "mirror", "clamp"]
 TOLERANCE = 0.48
 """Pixels that a mesh may be off on screen under the largest motion."""
 
-CALM = 1.5
-"""Differences of depth within a few pixels that move less than this on screen, in pixels, are smoothed.
-
-Networks draw such ripples everywhere, and each costs triangles.
-"""
-
 AHEAD = 2
 """Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
 
@@ -52,13 +46,6 @@ _FINEST = 1e-4
 _GREY = 1 / 255
 _SMALLEST_CUT = 16
 _ROUNDS, _CLOSE_ENOUGH = 6, 1.0002
-
-
-def _calm(depth: NDArray[np.float32], ripple: float) -> NDArray[np.float32]:
-    """Depth without ripples below `ripple`; jumps above it stay (bilateral filter, twice)."""
-    for _ in range(2):
-        depth = np.asarray(cv2.bilateralFilter(depth, 7, ripple, 2.0), np.float32)
-    return depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +221,6 @@ class FrameRenderer:
         coarsest = _COARSEST if self._depth_view is None else _GREY
         error = float(np.clip(TOLERANCE * pixel, _FINEST, coarsest))
         build = partial(build_mesh, extent=self.extent, error=error, margin=self._margin, edge=self._edge)
-        calm = partial(_calm, ripple=min(CALM * pixel, coarsest))
         depth = self._depth
         if depth.shape[1] > photo.shape[1]:
             # A small frame: depth finer than the picture would cut between its pixels.
@@ -243,7 +229,7 @@ class FrameRenderer:
         shift = self._reach * width / (2 * self.extent[0])
         count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
         return [
-            (build(calm(sheet.depth), cared=sheet.shown, soft=self._softened(sheet.soft)), self._picture(sheet.colour))
+            (build(sheet.depth, cared=sheet.shown, soft=self._softened(sheet.soft)), self._picture(sheet.colour))
             for sheet in peel(photo, depth, shift, count=count, fill=self._fill).sheets
         ]
 
