@@ -29,8 +29,8 @@ if not os.environ.get("CI"):
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPO, FILE = "someone/depth", "onnx/model.onnx"
-BLOCK = 10 * 2**20
-"""huggingface_hub writes in blocks of this size: what of the last one has come is lost."""
+BLOCK = fetching._BLOCK
+"""What is written at once: what of the last one has come is lost."""
 HALF = BLOCK + 1000
 
 
@@ -51,6 +51,10 @@ class Hub:
         """The Range header of each GET of the file, in order."""
         self.extra = FILE
         """Another file that is served, with the same bytes."""
+        self.storage = ""
+        """Another server, to which each GET is sent."""
+        self.tokens: list[str | None] = []
+        """The Authorization header of each request."""
         self.others: list[str] = []
         """What else was asked for."""
         outer = self
@@ -59,9 +63,14 @@ class Hub:
             protocol_version = "HTTP/1.1"
 
             def do_HEAD(self) -> None:
+                outer.tokens.append(self.headers.get("Authorization"))
                 self.facts(outer.status, len(outer.body))
 
             def do_GET(self) -> None:
+                outer.tokens.append(self.headers.get("Authorization"))
+                if outer.storage:
+                    self.facts(302, 0, Location=outer.storage + self.path)
+                    return
                 if self.path.partition(f"/resolve/{COMMIT}/")[2] not in (FILE, outer.extra):
                     outer.others.append(self.path)
                     self.facts(404, 0)
@@ -101,6 +110,7 @@ class Hub:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client hung up, as it may
         self.thread = Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
 
@@ -120,10 +130,10 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A depth network of 12 MB; most of it says nothing."""
+    """A depth network of 1.6 MB; most of it says nothing."""
     file = save_network(tmp_path_factory.mktemp("network") / "m.onnx", gain=-1.0)
     model = onnx.load(str(file))
-    model.metadata_props.add(key="ballast", value=np.random.default_rng(1).bytes(6_000_000).hex())
+    model.metadata_props.add(key="ballast", value=np.random.default_rng(1).bytes(800_000).hex())
     return model.SerializeToString()
 
 
@@ -303,6 +313,34 @@ def test_nobody_answers(hub: Hub, place: Path) -> None:
 def test_offline(hub: Hub, place: Path) -> None:
     refused(pull(hub, place, HF_HUB_OFFLINE="1"), 4, "HF_HUB_OFFLINE", "unset it")
     assert hub.gets == []
+
+
+def test_offline_with_the_file_here(hub: Hub, here: Info, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetching.pull(here())
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert fetching.pull(here()).sha256 == hub.etag
+    with pytest.raises(SystemError_, match="HF_HUB_OFFLINE"):
+        fetching.pull(here(), again=True)
+    entry(place, sha256=f'"{"ab" * 32}"')
+    with pytest.raises(SystemError_, match="HF_HUB_OFFLINE"):
+        fetching.pull(here())
+
+
+def test_a_login_is_shown_to_the_hub_and_not_to_its_storage(
+    hub: Hub, here: Info, place: Path, network: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    storage = Hub(network)
+    try:
+        hub.storage = storage.url
+        fetching.pull(here())
+    finally:
+        storage.close()
+    assert target(place).read_bytes() == network
+    assert set(hub.tokens) == {"Bearer hf_secret"}
+    assert storage.tokens == [None]
 
 
 def test_a_full_disk(hub: Hub, here: Info, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ Report = Callable[[str, int, int | None], None]
 """(file, bytes so far, all bytes or None)."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK = 2**20
+"""Of a block that has not come whole nothing is kept, and cancelling waits for its end. The library's has 10 MiB."""
 _ROOM = 16 * 2**20
 """Bytes that stay free on the disk after a download."""
 
@@ -94,6 +96,8 @@ class _File:
 
     def fetch(self, report: Report, cancel: CancelToken, again: bool) -> Pulled:
         if self._library.constants.HF_HUB_OFFLINE:
+            if self._target.is_file() and not again and self._sha256 in ("", file_sha256(self._target)):
+                return self._pulled(file_sha256(self._target), self._hub.revision)
             raise DownloadError(
                 f"model {self._info.name!r} is not fetched: HF_HUB_OFFLINE is set",
                 f"unset it, or copy the file to {self._target}",
@@ -229,8 +233,10 @@ class _Counting:
 
 @contextlib.contextmanager
 def _silenced(library: Any) -> Iterator[None]:
-    """Without huggingface_hub's own bar and warnings: the caller shows its own."""
-    utils = library.utils
+    """Without huggingface_hub's own bar and warnings (the caller shows its own), and in blocks of _BLOCK bytes."""
+    utils, constants = library.utils, library.constants
+    block = constants.DOWNLOAD_CHUNK_SIZE
+    constants.DOWNLOAD_CHUNK_SIZE = _BLOCK
     level = utils.logging.get_verbosity()
     utils.logging.set_verbosity_error()
     utils.disable_progress_bars("huggingface_hub.http_get")
@@ -239,6 +245,7 @@ def _silenced(library: Any) -> Iterator[None]:
     finally:
         utils.logging.set_verbosity(level)
         utils.enable_progress_bars("huggingface_hub.http_get")
+        constants.DOWNLOAD_CHUNK_SIZE = block
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

@@ -370,8 +370,9 @@ def find_model(name_or_path: str, models: dict[str, ModelInfo] | None = None) ->
         if not file.is_file():
             raise DepthError(f"{name_or_path}: no such model file", "check the path, or see: depthflow models list")
         for info in models.values():
-            # The same file as a registered one: then its rules are known.
-            if info.available() and info.path().resolve() == file:
+            # The same file as a registered one: then its rules are known. (To ask where one lies takes a while.)
+            known = info.hub.file if info.hub else info.file
+            if Path(known).name == file.name and info.available() and info.path().resolve() == file:
                 return info
         return described(file)
     raise UnknownNameError("model", name_or_path, models)

@@ -89,6 +89,11 @@ def check_models() -> Check:
     facts: Facts = {"known": 0, "installed": [], "damaged": [], "default": wanted, "folder": str(paths.models_dir())}
     facts["registry"] = str(user_registry())
     try:
+        facts["huggingface_hub"] = importlib.metadata.version("huggingface_hub")
+    except importlib.metadata.PackageNotFoundError:
+        # No problem: the network that ships needs no download.
+        facts["huggingface_hub"] = "not installed (depthflow models pull needs it: pip install 'depthflow-studio[hub]')"
+    try:
         models = load_registry()
     except DepthFlowError as error:
         return Check("models", "fail", facts, error.message, error.hint or "correct or remove that registry file")
