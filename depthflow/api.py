@@ -282,11 +282,12 @@ def export_layers(
 
 
 def _photo(photo: Source | ArrayLike | Photo) -> Photo:
+    """The photo, opaque: what is transparent lies on white."""
     if isinstance(photo, Photo):
-        return photo
+        return photo.over()
     if isinstance(photo, str | PathLike):
-        return load_photo(fspath(photo), limits=_limits(load_settings().settings))
-    return open_photo(np.asarray(photo))
+        return load_photo(fspath(photo), limits=_limits(load_settings().settings)).over()
+    return open_photo(np.asarray(photo)).over()
 
 
 class Renderer:

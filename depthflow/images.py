@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 DEFAULT_NAME = "photo"
+WHITE = 255, 255, 255
+"""Behind a transparent photo where no colour is named: most cut-out drawings and logos are dark."""
 STDIN = "-"
 
 _SIDECAR = re.compile(r"\.depth\.[^.]+$", re.IGNORECASE)
@@ -71,7 +73,7 @@ class Photo:
         height, width = self.pixels.shape[:2]
         return width, height
 
-    def over(self, colour: tuple[int, int, int]) -> Photo:
+    def over(self, colour: tuple[int, int, int] = WHITE) -> Photo:
         """The photo laid on a colour (sRGB, 0 to 255), opaque; the photo itself if it is opaque already.
 
         Mixed as browsers and viewers do it: the sRGB values themselves.

@@ -15,6 +15,7 @@ from PIL import Image
 from running import SHORT, depthflow, job_in, listing, pixels, refused
 from video_samples import psnr, seen
 
+import depthflow as depthflow_package
 from depthflow.errors import Cancelled, OutputError, UsageError
 from depthflow.images import load_photo
 from depthflow.jobs.pipeline import make
@@ -210,6 +211,14 @@ def test_a_stopped_sequence_leaves_no_half_folder(photo: Path, depth_map: Path, 
     assert listing(photo.parent) == before
 
 
+def test_the_same_command_again_does_not_nest_its_folder(photo: Path, depth_map: Path) -> None:
+    again = ("render", photo, "-o", "frames", "--format", "png", "--depth", depth_map, *SHORT)
+    assert depthflow(*again, cwd=photo.parent).code == 0
+    refused(depthflow(*again, cwd=photo.parent), 4, "frame_0000", "is there already")
+    assert depthflow(*again, "--overwrite", cwd=photo.parent).code == 0
+    assert list(listing(photo.with_name("frames"))) == [f"frame_0000{n}.png" for n in (1, 2, 3, 4)]
+
+
 # -- transparency ---------------------------------------------------------------------------------------------
 
 
@@ -299,6 +308,15 @@ def test_bars_beside_a_transparent_photo_are_transparent(cut_out: Path, depth_ma
     frame = np.asarray(Image.open(path))
     assert frame[:, :14, 3].max() == frame[:, -14:, 3].max() == 0
     assert frame[24, 48, 3] == 255
+
+
+def test_depth_layers_and_the_renderer_see_no_colour_that_is_transparent(cut_out: Path, depth_map: Path) -> None:
+    with depthflow_package.Renderer(cut_out, depth_map, size="photo") as renderer:
+        np.testing.assert_allclose(renderer.render()[:8, :8].astype(int), 255, atol=2)
+    white = cut_out.with_name("white.png")
+    Image.fromarray(load_photo(str(cut_out)).over().pixels).save(white)
+    maps = [depthflow_package.estimate_depth(path) for path in (cut_out, white)]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_colour_and_opacity_put_together_are_the_photo() -> None:

@@ -266,7 +266,7 @@ def _run(
     if not target.parent.is_dir():
         raise OutputError(f"{target.parent}: no such folder", "make it first, or choose another place with -o")
     limits = Limits(max_bytes=settings.limits.max_photo_bytes, max_pixels=settings.limits.max_photo_pixels)
-    photo = load_photo(source, limits=limits)
+    photo = load_photo(source, limits=limits).over()
     pixels = _pixels(size, photo.size) if size is not None else (0, 0)
     if pixels[0] * pixels[1] > settings.limits.max_photo_pixels:
         raise UsageError(

@@ -35,7 +35,7 @@ def render(
     photos: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PHOTO...",
+            metavar="PHOTO",
             help="Photos, folders, http(s) addresses, or - for standard input.",
             show_default=False,
         ),
@@ -265,7 +265,11 @@ def render(
     batch = bool(photos) and is_batch(photos)
     if batch and depth is not None:
         raise UsageError("--depth is for one photo", "name them photo.depth.png: a depth map beside its photo is found")
-    into_folder = output is not None and (batch or Path(output).is_dir() or output.endswith(("/", os.sep)))
+    # A folder that is there takes a video, but the images of one photo go into the folder that is named.
+    images = format in ("png", "jpg") and poster is None
+    into_folder = output is not None and (
+        batch or (Path(output).is_dir() and not images) or output.endswith(("/", os.sep))
+    )
     parts: dict[str, dict[str, Any]] = {
         "depth": {
             "model": model,

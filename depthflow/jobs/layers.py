@@ -18,6 +18,7 @@ from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.depth import CACHE_BYTES, depth_of
 from depthflow.jobs.library import resolve
 from depthflow.jobs.pipeline import cameras_of
+from depthflow.jobs.planning import laid
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken
 from depthflow.render.fill import named
@@ -200,6 +201,7 @@ def export_layers(
     photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
     for note in photo.notes:
         warn(note)
+    photo = laid(photo, spec)
     cancel.check()
     depth = depth_of(photo, spec.depth, warn=warn, cache_bytes=cache_bytes)
     cancel.check()

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 
 from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.animation import animation_of
-from depthflow.jobs.colours import rgb
 from depthflow.jobs.depth import CACHE_BYTES, depth_of
 from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
-from depthflow.jobs.planning import BACKGROUND, Plan, for_photo, notes_of, plan_outputs
+from depthflow.jobs.planning import Plan, for_photo, laid, notes_of, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.transparency import colour_and_opacity, put_together
 from depthflow.jobs.view import fan_of, mix_of, stereo_of
@@ -120,7 +119,7 @@ def make(
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
         plans = [for_photo(plan, spec, photo) for plan in plans]
         run.warn(clock, *photo.notes, *notes_of(plans))
-        flat = photo.over(rgb(spec.render.background or BACKGROUND))
+        flat = laid(photo, spec)
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
         depth = depth_of(flat, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from depthflow.errors import UsageError
-from depthflow.images import Photo, name_of
+from depthflow.images import WHITE, Photo, name_of
 from depthflow.jobs.animation import timing_of
+from depthflow.jobs.colours import rgb
 from depthflow.jobs.depth import is_local
 from depthflow.jobs.effects import check_files, has_effects
 from depthflow.jobs.spec import JobSpec, OutputSpec
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from depthflow.video.encoders import EncoderChoice
     from depthflow.video.formats import FormatInfo
 
-BACKGROUND = "#ffffff"
-"""Behind a transparent photo where the job names no colour: most cut-out drawings and logos are dark."""
+BACKGROUND = "#{:02x}{:02x}{:02x}".format(*WHITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,11 @@ def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
         opaque = f"the transparent photo lies on {spec.render.background or BACKGROUND}{reason}"
     notes = (*plan.notes, uneven, encoder.note, opaque, full)
     return replace(plan, layout=places, alpha=alpha, encoder=encoder, notes=tuple(note for note in notes if note))
+
+
+def laid(photo: Photo, spec: JobSpec) -> Photo:
+    """The photo on the job's background, opaque."""
+    return photo.over(rgb(spec.render.background or BACKGROUND))
 
 
 def format_of(output: OutputSpec) -> FormatInfo:
