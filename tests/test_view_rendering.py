@@ -8,6 +8,7 @@ from depthflow.render.frames import FrameRenderer, Shot
 from depthflow.render.yuv import to_yuv
 from depthflow.scene.anaglyph import METHODS, TABLE
 from depthflow.scene.camera import Camera
+from depthflow.scene.effects import Effects
 from depthflow.scene.views import Fan, Quilt, layout
 
 pytestmark = pytest.mark.gl
@@ -193,6 +194,48 @@ def test_no_view_looks_beyond_the_border():
     assert first.x - last.x == pytest.approx(
         (fan.cameras(clip[0], 2.0)[0].x - fan.cameras(clip[0], 2.0)[1].x) / both[0].zoom, rel=1e-6
     )
+
+
+# -- with effects ---------------------------------------------------------------------------------------------
+
+LOOK = Effects({"vignette.strength": 0.8, "colour.saturation": 0.3, "fog.density": 1.0})
+
+
+@pytest.mark.parametrize("mode", ["sbs", "tb"])
+def test_effects_are_those_of_single_frames(planes, mode):
+    places, camera, fan = layout(mode, SIZE), Camera(relief=0.8), Fan(2, 4.0)
+    frame = shoot(*planes, places, camera, fan, effects=LOOK)
+    views = fan.cameras(camera, 2.0)
+    for view, rect in zip(views, places.viewports, strict=True):
+        with FrameRenderer(*planes, size=SIZE, edge="clamp", effects=LOOK) as renderer:
+            renderer.prepare(views)
+            alone = renderer.render(view)
+        np.testing.assert_allclose(cut_out(frame, rect).astype(int), alone, atol=2)
+    assert np.abs(frame.astype(int) - shoot(*planes, places, camera, fan)).mean() > 10
+
+
+def test_effects_come_before_the_squeeze(planes):
+    photo = np.random.default_rng(7).integers(0, 256, (240, 320, 3), np.uint8)
+    camera, fan = Camera(relief=0.8), Fan(2, 4.0)
+    half, full = (shoot(photo, planes[1], layout(m, SIZE), camera, fan, effects=LOOK) for m in ("sbs-half", "sbs"))
+    squeezed = cv2.resize(full, SIZE, interpolation=cv2.INTER_AREA)
+    assert np.abs(half.astype(int) - squeezed).mean() < 0.6
+
+
+def test_effects_come_before_the_glasses(planes):
+    camera, fan, mix = Camera(), Fan(2, 4.0), TABLE["dubois"]
+    pair = layout("pair", SIZE)
+    both = shoot(*planes, pair, camera, fan, effects=LOOK)
+    seen = shoot(*planes, layout("anaglyph", SIZE), camera, fan, effects=LOOK, anaglyph=mix)
+    expected = reference(*(cut_out(both, rect) for rect in pair.viewports), mix)
+    assert np.abs(seen - expected).max() <= 1.5
+
+
+def test_effects_leave_depth_alone(planes):
+    places, camera = layout("rgbd", SIZE), Camera(x=0.05)
+    plain, styled = (shoot(*planes, places, camera, Fan(), **more) for more in ({}, {"effects": LOOK}))
+    np.testing.assert_array_equal(cut_out(plain, places.depth), cut_out(styled, places.depth))
+    assert np.abs(plain[:, :320].astype(int) - styled[:, :320]).mean() > 10
 
 
 # -- anaglyph -------------------------------------------------------------------------------------------------

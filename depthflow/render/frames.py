@@ -243,7 +243,9 @@ class FrameRenderer:
     def _picture(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A layer's texture: no finer than a squeezed view can show, in the colours that are drawn."""
         height, width = pixels.shape[:2]
-        shown = [min(1.0, self._scale * squeeze) / min(1.0, self._scale) for squeeze in self._squeeze]
+        # Effects see the view before it is squeezed.
+        squeezes = (1.0, 1.0) if self._effects else self._squeeze
+        shown = [min(1.0, self._scale * squeeze) / min(1.0, self._scale) for squeeze in squeezes]
         if min(shown) < 1.0:
             size = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -307,8 +309,8 @@ class FrameRenderer:
         wanted = effects if effects.active() else None
         if wanted == self._effects:
             return
-        if (wanted is None) != (self._effects is None) and self._drawn != "rgb":
-            self._scale = 0.0  # the layers' colours change: they are made anew
+        if (wanted is None) != (self._effects is None) and (self._drawn != "rgb" or self._squeeze != (1.0, 1.0)):
+            self._scale = 0.0  # the layers' pictures change: they are made anew
         self._effects = wanted
         self._gl.run(self._open_effects)
 
