@@ -1,4 +1,4 @@
-"""A small scene, and `python gl_scene.py FILE [BACKEND]`: draws it into a .npy file and prints what drew it."""
+"""A small scene, and `python gl_scene.py FILE [BACKEND [effects]]`: draws it into a .npy file, prints what drew it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from dataclasses import asdict
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from depthflow.jobs.effects import effects_of
+from depthflow.jobs.effects_spec import EffectsSpec
+from depthflow.scene.effects import Effects
 
 SIZE = 160, 120
 
@@ -24,12 +28,25 @@ def depth() -> NDArray[np.float32]:
     return near
 
 
-def draw(backend: str = "auto") -> NDArray[np.uint8]:
-    """Two layers with a soft fringe between them, seen from aside."""
+def effects() -> Effects:
+    """Those that need the scene's depth, textures of their own, and the rest of the pass."""
+    some = {
+        "dof": {"aperture": 0.1},
+        "fog": {"density": 0.4},
+        "particles": {"amount": 0.5},
+        "grain": {"strength": 0.2},
+        "caption": {"text": "here"},
+    }
+    return effects_of(EffectsSpec.model_validate(some), SIZE, seed=3)
+
+
+def draw(backend: str = "auto", more: str = "") -> NDArray[np.uint8]:
+    """Two layers with a soft fringe between them, seen from aside; with all of `effects` if `more` says so."""
     from depthflow.render.frames import FrameRenderer
     from depthflow.scene.camera import Camera
 
-    with FrameRenderer(photo(), depth(), size=SIZE, gl_backend=backend) as renderer:
+    some = effects() if more else None
+    with FrameRenderer(photo(), depth(), size=SIZE, gl_backend=backend, effects=some) as renderer:
         return renderer.render(Camera(x=0.05))
 
 

@@ -43,9 +43,9 @@ def asked(*options: str, code: str = "", **env: str) -> dict[str, Any]:
     return said
 
 
-def drawn(tmp_path: Path, *backend: str, **env: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def drawn(tmp_path: Path, *arguments: str, **env: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """The scene's frame and its GLInfo, of a process of its own."""
-    command = [sys.executable, gl_scene.__file__, tmp_path / "frame.npy", *backend]
+    command = [sys.executable, gl_scene.__file__, tmp_path / "frame.npy", *arguments]
     done = subprocess.run(command, env=environment(**env), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return np.load(tmp_path / "frame.npy"), json.loads(done.stdout)
@@ -147,6 +147,9 @@ def test_only_a_core_profile_is_needed(tmp_path: Path) -> None:
     if not info["version"].startswith("3.3 (Core Profile)"):
         pytest.skip(f"this driver cannot: {info['version']}")
     np.testing.assert_array_equal(frame, gl_scene.draw())
+    frame, _ = drawn(tmp_path, "egl", "effects", MESA_GL_VERSION_OVERRIDE="3.3FC")
+    np.testing.assert_array_equal(frame, gl_scene.draw(more="effects"))
+    assert np.abs(frame.astype(int) - gl_scene.draw()).mean() > 2, "they are seen"
 
 
 @pytest.fixture(scope="module")
@@ -319,3 +322,18 @@ def test_a_fork(before: str, said: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout
     assert done.stdout.splitlines()[-1] == "7 (120, 160, 3)"
+
+
+def test_a_forked_child_does_not_end_what_is_the_parents() -> None:
+    spy = (
+        "gl_scene.draw(); import vispy.ext.egl as egl\n"
+        "class Spy:\n"
+        "    def eglTerminate(self, display): print('ended by the', 'parent' if child else 'child')\n"
+        "egl._lib = Spy()"
+    )
+    script = FORK.format(folder=str(Path(__file__).parent), before=spy)
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ended by the parent" in done.stdout
+    assert "ended by the child" not in done.stdout

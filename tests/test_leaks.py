@@ -101,6 +101,14 @@ def in_two_sizes_of_mesh() -> None:
         drawer.render(CLIP[3])  # moves farther: mesh and textures are made anew
 
 
+def with_effects() -> None:
+    drawer = FrameRenderer(
+        gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, effects=gl_scene.effects(), ring=True
+    )
+    with drawer:
+        assert len(list(drawer.frames(CLIP))) == len(CLIP)
+
+
 def left_in_the_middle() -> None:
     with renderer() as drawer:
         next(iter(drawer.raw_frames(CLIP)))
@@ -124,6 +132,7 @@ WAYS = [
     in_two_sizes_of_mesh,
     with_an_anaglyph,
     with_depth_beside_it,
+    with_effects,
     left_in_the_middle,
     left_with_frames_on_their_way,
     never_closed,
@@ -155,7 +164,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
-    holds_nothing([*WAYS, failing], 18, 36)
+    holds_nothing([*WAYS, failing], 10, 20)
 
 
 def test_the_count_sees_what_is_alive() -> None:
