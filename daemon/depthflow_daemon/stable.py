@@ -1,0 +1,246 @@
+"""Decides when a photo has been written whole. It watches no folder and queues no job.
+
+Stable is a photo whose size, time and companions (sidecar files) have not changed for some seconds, and which decodes
+to its end. That covers, each with a test: slow writers, writers with pauses, copies that were cut off and go on later,
+files that are replaced or deleted while they are waited for, space reserved before it is written, photos that never
+become photos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from depthflow.errors import PhotoError
+
+_SHORTEST = 0.5
+"""Seconds between two looks at a file that is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What has to be true of a photo before it is taken.
+
+    Attributes:
+        mode: quiet: unchanged for `seconds`. rename: its writer gives it this name when it is whole, so one look is
+            enough. sentinel: another file beside it says so.
+        seconds: without any change, from 0.
+        patience: seconds from the last change after which a photo that still does not decode is given up.
+        sentinel: what the other file's name has behind the photo's: photo.jpg.done.
+    """
+
+    mode: Literal["quiet", "rename", "sentinel"] = "quiet"
+    seconds: float = 5.0
+    patience: float = 60.0
+    sentinel: str = ".done"
+
+
+@dataclass(frozen=True, slots=True)
+class Stable:
+    """A photo that is whole; `content` is its bytes' SHA-256 in hex, taken from what was decoded."""
+
+    path: Path
+    signature: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A file that did not become a photo within the patience."""
+
+    path: Path
+    signature: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Wait:
+    settle: Settle
+    signature: str
+    since: float
+    turn: int
+    looks: int = 0
+    out: bool = False
+    again: bool = False
+
+
+def signature_of(path: Path, companions: Iterable[Path] = ()) -> str | None:
+    """Changes when the photo or a companion does; None if the photo is no regular file or not there."""
+    parts = []
+    for file in (path, *companions):
+        try:
+            found = file.stat()
+        except (OSError, ValueError):
+            found = None
+        if found is None or not stat.S_ISREG(found.st_mode):
+            if file is path:
+                return None
+            parts.append("-")
+        else:
+            parts.append(f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}")
+    return " ".join(parts)
+
+
+def check_photo(path: Path) -> str:
+    """Read and decode a photo to its end; the SHA-256 of its bytes.
+
+    Raises:
+        PhotoError: it is cut short, damaged, too large, or no photo.
+    """
+    from depthflow.images import Limits, load_photo
+
+    limits = Limits()
+    try:
+        # A pipe that has a photo's name would be waited for without end.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise PhotoError(f"{path}: is no regular file")
+            data = file.read(limits.max_bytes + 1)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read: {error.strerror}") from error
+    load_photo(data, limits=limits)
+    return hashlib.sha256(data).hexdigest()
+
+
+class StabilityTracker:
+    """Waits for any number of files at once. Safe to use from any thread; `poll` from one.
+
+    A file is in it once, from `offer` until it is gone, or until `finish` after `poll` gave it out.
+
+    Args:
+        check: raises PhotoError while a file is no whole photo, returns its content's digest otherwise.
+        companions: the files whose changes count as the photo's.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        check: Callable[[Path], str] = check_photo,
+        companions: Callable[[Path], Iterable[Path]] = lambda _: (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._check, self._companions, self._clock = check, companions, clock
+        self._guard = threading.Lock()
+        self._waits: dict[Path, _Wait] = {}
+        self._heap: list[tuple[float, int, Path]] = []
+        self._turns = count()
+
+    def __len__(self) -> int:
+        return len(self._waits)
+
+    def signature(self, path: Path) -> str | None:
+        """As `poll` will give it for the file as it is now."""
+        return signature_of(path, self._companions(path))
+
+    def offer(self, path: Path, settle: Settle | None = None) -> None:
+        """A file was seen, or seen to change; what is in here already is only remembered to be looked at again."""
+        signature = self.signature(path)
+        settle = settle or Settle()
+        with self._guard:
+            wait = self._waits.get(path)
+            if wait is not None:
+                wait.settle = settle
+                wait.again = wait.out
+            elif signature is not None:
+                now = self._clock()
+                self._waits[path] = wait = _Wait(settle, signature, now, 0)
+                self._push(path, wait, now + (settle.seconds if settle.mode == "quiet" else 0.0))
+
+    def finish(self, path: Path) -> None:
+        """What `poll` gave out has been dealt with; if it was offered again meanwhile, it is waited for again."""
+        with self._guard:
+            wait = self._waits.pop(path, None)
+        if wait is not None and wait.again:
+            self.offer(path, wait.settle)
+
+    def seconds_to_next(self) -> float | None:
+        """Until `poll` has something to look at; None if nothing is waited for."""
+        with self._guard:
+            self._clean()
+            return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
+
+    def poll(self, limit: int | None = None) -> list[Stable | Spoilt]:
+        """Look at the files whose time has come.
+
+        Args:
+            limit: at most so many results; the others come next time.
+        """
+        now = self._clock()
+        results: list[Stable | Spoilt] = []
+        while limit is None or len(results) < limit:
+            with self._guard:
+                self._clean()
+                if not self._heap or self._heap[0][0] > now:
+                    break
+                path = heapq.heappop(self._heap)[2]
+                wait = self._waits[path]
+            found = self._look(path, wait)
+            if found is not None:
+                wait.out = True
+                results.append(found)
+        return results
+
+    def _look(self, path: Path, wait: _Wait) -> Stable | Spoilt | None:
+        """One file's result, or None after it has been put back or dropped."""
+        settle, now = wait.settle, self._clock()
+        signature = self.signature(path)
+        if signature is None:
+            with self._guard:
+                del self._waits[path]
+            return None
+        if signature != wait.signature:
+            wait.signature, wait.since, wait.looks = signature, now, 0
+            if settle.mode == "quiet":
+                self._later(path, wait, now + max(settle.seconds, _SHORTEST))
+                return None
+        if settle.mode == "sentinel" and not path.with_name(path.name + settle.sentinel).exists():
+            self._later(path, wait, now + max(settle.seconds, _SHORTEST))
+            return None
+        try:
+            content = self._check(path)
+        except PhotoError as error:
+            return self._not_yet(path, wait, str(error))
+        if self.signature(path) != signature:
+            # It changed under the eyes of the check; the next look sees what it is now.
+            self._later(path, wait, now + max(settle.seconds, _SHORTEST))
+            return None
+        return Stable(path, signature, content)
+
+    def _not_yet(self, path: Path, wait: _Wait, reason: str) -> Spoilt | None:
+        now, end = self._clock(), wait.since + wait.settle.patience
+        if now >= end:
+            return Spoilt(path, wait.signature, reason)
+        # Each look reads the whole file, so they come farther and farther apart.
+        step = max(wait.settle.seconds, _SHORTEST) * 2.0 ** min(wait.looks, 10)
+        wait.looks += 1
+        self._later(path, wait, min(now + step, end))
+        return None
+
+    def _later(self, path: Path, wait: _Wait, due: float) -> None:
+        with self._guard:
+            if self._waits.get(path) is wait:
+                self._push(path, wait, due)
+
+    def _push(self, path: Path, wait: _Wait, due: float) -> None:
+        wait.turn = next(self._turns)
+        heapq.heappush(self._heap, (due, wait.turn, path))
+
+    def _clean(self) -> None:
+        """Drop heap entries of files that are gone or have a newer entry."""
+        while self._heap:
+            _, turn, path = self._heap[0]
+            wait = self._waits.get(path)
+            if wait is not None and wait.turn == turn and not wait.out:
+                return
+            heapq.heappop(self._heap)
