@@ -23,15 +23,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CHOSEN: dict[str, Any] = {
-    "threads": 0,
-    "graph": "ORT_ENABLE_ALL",
-    "arena": True,
-    "pattern": False,
-    "spin": "stop",
-    "batch": 1,
-}
-"""As in providers.py; threads 0 are all that this process may use."""
 ROWS: dict[str, dict[str, Any]] = {
     "as chosen": {},
     "1 thread": {"threads": 1},
@@ -49,23 +40,24 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def session(model: str, options: dict[str, Any]) -> Any:
+def session(model: str, changed: dict[str, Any]) -> Any:
     import onnxruntime as ort
 
-    from depthflow.depth.providers import threads
+    from depthflow.depth.providers import session_options, threads
 
     ort.set_default_logger_severity(3)
-    so = ort.SessionOptions()
-    count = options["threads"]
-    so.intra_op_num_threads = count if count > 0 else threads() * max(1, -count)
-    so.enable_mem_pattern = options["pattern"]
-    so.enable_cpu_mem_arena = options["arena"]
-    so.graph_optimization_level = getattr(ort.GraphOptimizationLevel, options["graph"])
-    if options["spin"] == "stop":
-        so.add_session_config_entry("session.force_spinning_stop", "1")
-    if options["spin"] == "never":
-        so.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, so, providers=["CPUExecutionProvider"])
+    options = session_options(ort)
+    if count := changed.get("threads"):
+        options.intra_op_num_threads = count if count > 0 else threads() * -count
+    options.enable_mem_pattern = changed.get("pattern", options.enable_mem_pattern)
+    options.enable_cpu_mem_arena = changed.get("arena", options.enable_cpu_mem_arena)
+    if "graph" in changed:
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, changed["graph"])
+    if "spin" in changed:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    if changed.get("spin") == "stop":
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def one(model: str, size: tuple[int, int], runs: int, options: dict[str, Any]) -> dict[str, float]:
@@ -76,7 +68,7 @@ def one(model: str, size: tuple[int, int], runs: int, options: dict[str, Any]) -
     run = session(model, options)
     load = time.perf_counter() - start
     entry = run.get_inputs()[0]
-    batch = options["batch"]
+    batch = options.get("batch", 1)
     if isinstance(entry.shape[0], int) and entry.shape[0] != batch:
         return {}
     photo = np.random.default_rng(0).random((batch, 3, *size), np.float32)
@@ -110,13 +102,13 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     height, width = (int(side) for side in args.size.split("x"))
-    if args.one:
+    if args.one is not None:
         print(json.dumps(one(args.model, (height, width), args.runs, json.loads(args.one))))
         return
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ROWS}
     for _ in range(args.rounds):
         for name, changed in ROWS.items():
-            command = [sys.executable, __file__, "--one", json.dumps({**CHOSEN, **changed})]
+            command = [sys.executable, __file__, "--one", json.dumps(changed)]
             command += ["--model", args.model, "--size", args.size, "--runs", str(args.runs)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found[name].append(json.loads(done.stdout))

@@ -105,14 +105,8 @@ def threads() -> int:
     return max(1, min(count, _MAX_THREADS))
 
 
-def open_session(model: Path, provider: str) -> Session:
-    """A session that really runs on this provider.
-
-    Raises:
-        Exception: anything that ONNX Runtime raises, or RuntimeError when it quietly took another provider.
-    """
-    ort = runtime()
-    ort.set_default_logger_severity(_QUIET)
+def session_options(ort: Any) -> Any:
+    """The onnxruntime.SessionOptions of every session; benchmarks/depth_sessions.py shows what each of them does."""
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads()
@@ -121,6 +115,18 @@ def open_session(model: Path, provider: str) -> Session:
     # Workers that wait by spinning double the CPU time of a run (47 ms against 88 on two shared cores, where the wall
     # time doubles too: benchmarks/depth_sessions.py), and would take a core from the renderer between two photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def open_session(model: Path, provider: str) -> Session:
+    """A session that really runs on this provider.
+
+    Raises:
+        Exception: anything that ONNX Runtime raises, or RuntimeError when it quietly took another provider.
+    """
+    ort = runtime()
+    ort.set_default_logger_severity(_QUIET)
+    options = session_options(ort)
     if provider in ("cuda", "tensorrt") and hasattr(ort, "preload_dlls"):
         # CUDA and cuDNN from their wheels; it prints what it did not find, and the session tells that anyway.
         with contextlib.redirect_stdout(io.StringIO()):
