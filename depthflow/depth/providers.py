@@ -112,7 +112,7 @@ def session_options(ort: Any) -> Any:
     options.intra_op_num_threads = threads()
     # The sizes of photos differ, so a memory plan made for the last one is of no use (DirectML forbids it).
     options.enable_mem_pattern = False
-    # Workers that wait by spinning double the CPU time of a run (47 ms against 88 on two shared cores, where the wall
+    # Workers that wait by spinning double the CPU time of a run (48 ms against 89 on two shared cores, where the wall
     # time doubles too: benchmarks/depth_sessions.py), and would take a core from the renderer between two photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
