@@ -31,6 +31,8 @@ _BAND = 3
 """Depth pixels by which the near side reaches beyond the cut, under its soft edge."""
 _GAP = 3
 """Further depth pixels on the far side that the layer behind alone shows."""
+_DEEPER = 0.8, 0.6, 0.4, 0.2
+"""Shares of the far sides, the deepest first left, that are looked at one after the other."""
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
@@ -121,7 +123,7 @@ def _cut(
     # Ramps become steps: every pixel of a cut belongs to one of its sides.
     sides = depth > (near + far) / 2
     sharp = np.where(zone, np.where(sides, near, far), depth).astype(np.float32)
-    from_far, far_of = _nearest(zone & ~sides)
+    from_far, far_of = _far_side(sharp, zone & ~sides, shift)
     from_near, near_of = _nearest(zone & sides)
     far_depth = _look(sharp, far_of)
     near_depth = _look(sharp, near_of)
@@ -129,14 +131,16 @@ def _cut(
 
     # Back: what the near side hides within the reach of the motion is invented from the far side.
     drop = sharp - far_depth
-    hidden = (drop > step) & (from_far <= shift * drop + _BAND + 2)
+    hidden = _uncovers(drop, from_far, shift)
     behind = near_depth - sharp > step
-    if again:
-        # A far side that is itself a near one stays in the back picture beside the cut: the next cut parts it.
-        hidden &= ~(behind & (from_near <= _BAND + _GAP))
+    # A far side that is itself a near one: the back has room for one of the two cuts beside the other, the larger one;
+    # or for the nearer, if the next cut parts the other.
+    both = hidden & behind & (from_near <= _BAND + _GAP)
+    kept = both if again else both & (near_depth - sharp > drop)
+    hidden &= ~kept
     if seen is not None:
         hidden &= seen
-    beyond = (drop > step) & ~hidden
+    beyond = (drop > step) & ~hidden & ~kept
     back_depth = _back_depth(sharp, far_depth, hidden, beyond, step if again else None)
 
     # Front: the near side reaches over the cut; beyond it is a gap, which only the back shows. Where the far side
@@ -207,6 +211,26 @@ def _nearest(mask: Mask) -> tuple[F32, NDArray[np.int32]]:
     flat = np.flatnonzero(mask)
     index[labels.ravel()[flat]] = flat
     return np.asarray(distance, np.float32), index[labels]
+
+
+def _uncovers(drop: F32, from_far: F32, shift: float) -> Mask:
+    """Whether the motion may look behind a pixel that stands `drop` before a far side `from_far` pixels away."""
+    return np.asarray((drop > _threshold(shift)) & (from_far <= shift * drop + _BAND + 2))
+
+
+def _far_side(sharp: F32, edge: Mask, shift: float) -> tuple[F32, NDArray[np.int32]]:
+    """As `_nearest` of the far sides of all cuts, but where the nearest uncovers nothing, a deeper one that does."""
+    distance, far_of = _nearest(edge)
+    depths = sharp[edge]
+    for share in _DEEPER:
+        open_still = ~_uncovers(sharp - _look(sharp, far_of), distance, shift)
+        deeper = edge & (sharp <= np.quantile(depths, share))
+        if not deeper.any():
+            break
+        there, of = _nearest(deeper)
+        better = open_still & _uncovers(sharp - _look(sharp, of), there, shift)
+        distance, far_of = np.where(better, there, distance), np.where(better, of, far_of)
+    return distance, far_of
 
 
 def _look(values: F32, index: NDArray[np.int32]) -> F32:
