@@ -26,7 +26,7 @@ Kind = Literal["motions", "presets"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MAX_BYTES = 1 << 20
 _NO_PARTS = ("version", "photo", "seed", "preset", "outputs", "audio")
-_PARTS = (*(name for name in JobSpec.model_fields if name not in _NO_PARTS), "output")
+PARTS = (*(name for name in JobSpec.model_fields if name not in _NO_PARTS), "output")
 """What a preset may say: the parts of a JobSpec, and `output` for its first output."""
 
 
@@ -151,9 +151,9 @@ def load_preset(name: str) -> Preset:
         # A timeline of its own file lies beside the preset.
         data["timeline"] = timeline_data(path.parent / Path(data["timeline"]).expanduser())
     for key, value in data.items():
-        if key not in _PARTS:
+        if key not in PARTS:
             raise UsageError(
-                f"{path}: {key}: a preset has no such part", f"known here: description, {', '.join(_PARTS)}"
+                f"{path}: {key}: a preset has no such part", f"known here: description, {', '.join(PARTS)}"
             )
         if not isinstance(value, dict):
             raise UsageError(f"{path}: {key}: a table with keys is expected (got {value!r})")
