@@ -12,6 +12,7 @@ from depthflow.render.yuv import to_yuv
 from depthflow.scene.camera import Camera, project
 from depthflow.scene.effects import Effects, colour_matrix
 from depthflow.scene.parameters import TABLE
+from depthflow.scene.views import layout
 
 pytestmark = pytest.mark.gl
 
@@ -255,6 +256,60 @@ def test_the_sweep_is_gone_at_both_ends_and_in_the_middle_between_them():
     close(drawn(spec, phase=0.5), levels(C + band * (0.15 + 0.85 * C)))
     held = drawn({"sweep": {**spec["sweep"], "position": 0.5}}, phase=0.1)
     np.testing.assert_array_equal(held, drawn(spec, phase=0.5))
+
+
+# -- with the rest of the renderer ---------------------------------------------------------------------------------
+
+
+ALL = {
+    "vignette": {"strength": 0.5},
+    "dof": {"aperture": 0.03},
+    "fog": {"density": 1},
+    "particles": {"kind": "dust", "amount": 1},
+    "caption": {"text": "Hi", "size": 0.2},
+}
+
+
+def test_each_of_several_views_gets_the_effects():
+    depth = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    camera = Camera(x=0.02)
+    alone = drawn(ALL, depth=depth, camera=camera, phase=0.3)
+    made = effects_of(EffectsSpec.model_validate(ALL), SIZE, seed=3)
+    places = layout("sbs", SIZE)
+    with FrameRenderer(PHOTO, depth, size=SIZE, effects=made, views=places) as renderer:
+        pair = renderer.render(Shot((camera, camera), {}, 0.3))
+    assert pair.shape == (HEIGHT, 2 * WIDTH, 3)
+    np.testing.assert_allclose(pair[:, :WIDTH].astype(int), alone, atol=1)
+    np.testing.assert_allclose(pair[:, WIDTH:].astype(int), alone, atol=1)
+    half = layout("sbs-half", SIZE)
+    with FrameRenderer(PHOTO, depth, size=half.view, effects=made, views=half) as renderer:
+        squeezed = renderer.render(Shot((camera, camera), {}, 0.3)).astype(int)
+    # Squeezed views are the whole views, half as wide.
+    whole = cv2.resize(alone, (WIDTH // 2, HEIGHT), interpolation=cv2.INTER_AREA)
+    assert np.abs(squeezed[:, : WIDTH // 2] - whole).mean() < 3
+
+
+def test_bars_of_padding_stay_black_and_the_picture_between_them_gets_the_effects():
+    spec = {"fade": {"amount": 1.0, "colour": "white"}, "vignette": {"strength": 1}}
+    frame = drawn(spec, size=(240, 96), fit="pad")
+    assert frame[:, :40].max() == 0
+    assert frame[:, 200:].max() == 0
+    assert frame[:, 40:200].min() == 255
+
+
+def test_supersampled_effects_look_the_same():
+    depth = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    fine = drawn(ALL, depth=depth, supersample=2).astype(int)
+    assert np.abs(fine - drawn(ALL, depth=depth)).mean() < 2.5
+
+
+def test_effects_can_be_changed_between_clips():
+    with FrameRenderer(PHOTO, FLAT, size=SIZE, colour="bt709") as renderer:
+        plain = next(renderer.raw_frames([Camera()], keep=True))
+        renderer.set_effects(effects_of(EffectsSpec.model_validate({"fade": {"amount": 1.0}}), SIZE))
+        assert (next(renderer.raw_frames([Camera()]))[..., 0] == 16).all()
+        renderer.set_effects(Effects())
+        np.testing.assert_array_equal(next(renderer.raw_frames([Camera()])), plain)
 
 
 # -- depth of field ----------------------------------------------------------------------------------------------

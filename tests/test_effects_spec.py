@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from depthflow import api
@@ -216,6 +218,37 @@ def test_the_command_line(photo, depth_map, tmp_path):
     assert effects["watermark"]["file"] == photo.name
     refused(depthflow(*common, "--effect", "vignet", cwd=tmp_path), 2, "vignet", "did you mean 'vignette'")
     refused(depthflow(*common, "--watermark", "no.png", cwd=tmp_path), 3, "effects.watermark.file", "no.png")
+
+
+@pytest.mark.gl
+def test_a_transparent_photo_with_effects_lies_on_a_background_and_that_is_said(depth_map, tmp_path):
+    pixels_ = np.full((96, 128, 4), 255, np.uint8)
+    pixels_[:, :64, 3] = 0
+    Image.fromarray(pixels_).save(tmp_path / "clear.png")
+    job = {
+        "photo": str(tmp_path / "clear.png"),
+        "depth": {"file": str(depth_map)},
+        "effects": {"fade": {"amount": 0.5}},
+    }
+    output = {"path": str(tmp_path / "v.png"), "format": "png", "size": "64x48", "fps": 1, "duration": 1}
+    result = make(JobSpec.parse({**job, "outputs": [output]}))
+    assert any("effects keep no transparency" in note for note in result.notes)
+
+
+@pytest.mark.gl
+def test_a_video_is_made_again_with_its_watermark(photo, depth_map, tmp_path):
+    Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(tmp_path / "logo.png")
+    shutil.copy(depth_map, tmp_path / "ball.png")
+    small = ("--size", "64x48", "--fps", "8", "--duration", "0.25")
+    first = depthflow(
+        "render", photo, "--depth", "ball.png", "-o", "a.mp4", "--watermark", "logo.png", *small, cwd=tmp_path
+    )
+    assert first.code == 0, first.err
+    again = depthflow("render", "--like", "a.mp4", "-o", "b.mp4", cwd=tmp_path)
+    assert again.code == 0, again.err
+    np.testing.assert_array_equal(pixels(tmp_path / "a.mp4"), pixels(tmp_path / "b.mp4"))
+    (tmp_path / "logo.png").unlink()
+    refused(depthflow("render", "--like", "a.mp4", "-o", "c.mp4", cwd=tmp_path), 3, "logo.png", "--watermark")
 
 
 def test_the_list():

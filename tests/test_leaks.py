@@ -14,6 +14,9 @@ import gl_scene
 import pytest
 
 from depthflow.errors import Cancelled
+from depthflow.jobs.effects import effects_of
+from depthflow.jobs.effects_options import from_options
+from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken, Progress
@@ -109,6 +112,17 @@ def with_effects() -> None:
         assert len(list(drawer.frames(CLIP))) == len(CLIP)
 
 
+def with_effects_that_change() -> None:
+    # Names of one effect of each kind, and text: every program and texture there is.
+    asked = from_options(["dof", "fog", "lens", "snow", "grain", "vignette", "caption.text=Hi"])
+    effects = effects_of(EffectsSpec.model_validate(asked), gl_scene.SIZE)
+    with FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, effects=effects) as drawer:
+        drawer.render(CLIP[1])
+        drawer.render(Camera(focus=1.5))  # farther out of focus: the blur is made anew
+        drawer.set_effects(effects_of(EffectsSpec(), gl_scene.SIZE))
+        drawer.render(CLIP[1])
+
+
 def left_in_the_middle() -> None:
     with renderer() as drawer:
         next(iter(drawer.raw_frames(CLIP)))
@@ -133,6 +147,7 @@ WAYS = [
     with_an_anaglyph,
     with_depth_beside_it,
     with_effects,
+    with_effects_that_change,
     left_in_the_middle,
     left_with_frames_on_their_way,
     never_closed,
@@ -164,7 +179,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
-    holds_nothing([*WAYS, failing], 10, 20)
+    holds_nothing([*WAYS, failing], 11, 22)
 
 
 def test_the_count_sees_what_is_alive() -> None:

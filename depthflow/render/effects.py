@@ -29,7 +29,7 @@ _GRAIN_SIGMA = 42.0
 _GRAINS = 540.0
 """Grains of size 1 from top to bottom of a frame."""
 
-_SHRINK = ((4.0, 1), (20.0, 2), (48.0, 4))
+_SHRINK = ((3.0, 1), (10.0, 2), (48.0, 4))
 """Radii in pixels up to which a blur is worked out at full, half, quarter size; beyond, at an eighth."""
 
 
@@ -56,7 +56,7 @@ class EffectsPass:
         self._blur: _Blur | None = None
         self._most = -1.0, -1.0
         self._particles = _ParticlesPass(effects, size, frame) if "particles" in self._on else None
-        self._things: list[Any] = [self._triangle]
+        self._textures = self._made_textures()
         self._program = self._made()
         self._set_up()
 
@@ -101,7 +101,7 @@ class EffectsPass:
             self._blur.free()
         if self._particles is not None:
             self._particles.free()
-        for thing in (self._program, *self._things):
+        for thing in (self._program, self._triangle, *self._textures.values()):
             thing.delete()
         self.scene.free()
 
@@ -156,16 +156,18 @@ class EffectsPass:
             constant["particles"] = self._particles.target.colour
         if self._blur is not None:
             constant |= self._blur.results()
-        if "grain" in self._on:
-            constant["grain_tile"] = self._texture(grain_tile(effects.seed)[..., None], "r8", "repeat")
-        for name, overlay in effects.overlays.items():
-            constant[name] = self._texture(overlay.pixels, "rgba8", "clamp_to_edge")
-        self._set(constant)
+        self._set({**constant, **self._textures})
 
-    def _texture(self, pixels: NDArray[np.uint8], kind: str, wrapping: str) -> Any:
-        texture = self._gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat=kind)
-        self._things.append(texture)
-        return texture
+    def _made_textures(self) -> dict[str, Any]:
+        """What the program samples besides pictures of the scene, by its uniform."""
+
+        def texture(pixels: NDArray[np.uint8], kind: str, wrapping: str) -> Any:
+            return self._gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat=kind)
+
+        found = {name: texture(it.pixels, "rgba8", "clamp_to_edge") for name, it in self._effects.overlays.items()}
+        if "grain" in self._on:
+            found["grain_tile"] = texture(grain_tile(self._effects.seed)[..., None], "r8", "repeat")
+        return found
 
     # -- each frame ---------------------------------------------------------------------------------------
 

@@ -71,8 +71,8 @@ KINDS: dict[str, Kind] = {
         colour=(0.97, 0.98, 1.0), opacity=0.85, covers=0.9, glow=0.45,
     ),
     "rain": Kind(
-        most=2600, depths=(-0.1, 1.6), radius=(0.0007, 0.0011), rarity=0.5, fall=(1.1, 1.6), sway=(0.0, 0.0, 0.0),
-        colour=(0.82, 0.87, 0.95), opacity=0.3, covers=0.35, streak=0.035, slant=0.12, glow=0.3,
+        most=2600, depths=(-0.1, 1.6), radius=(0.0005, 0.0009), rarity=0.5, fall=(1.1, 1.6), sway=(0.0, 0.0, 0.0),
+        colour=(0.82, 0.87, 0.95), opacity=0.26, covers=0.35, streak=0.035, slant=0.12, glow=0.3,
     ),
     "fireflies": Kind(
         most=260, depths=(0.0, 1.3), radius=(0.006, 0.02), rarity=1.5, fall=(0.0, 0.0), sway=(0.12, 0.08, 0.1),

@@ -52,8 +52,10 @@ vec3 focused(vec3 c, float inverse, vec2 at) {
     if (soft > 0.0)
         light = mix(light, far_at(at, radius), soft);
 #ifdef NEAR_BLUR
-    vec4 near = near_at(at);
-    light = mix(light, near.rgb, near.a);
+    if (texture(near_blur, at).a > 0.0) {
+        vec4 near = near_at(at);
+        light = mix(light, near.rgb, near.a);
+    }
 #endif
     return FROM_LIGHT(light);
 }
