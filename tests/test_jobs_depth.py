@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthflow.depth.files import save_depth
+from depthflow.errors import DepthError
 from depthflow.images import Photo, load_photo
 from depthflow.jobs.depth import depth_of, find_depth
-from depthflow.jobs.spec import DepthSpec
+from depthflow.jobs.pipeline import make
+from depthflow.jobs.spec import DepthSpec, JobSpec
+from depthflow.progress import Progress
 
 F32 = NDArray[np.float32]
 WIDTH, HEIGHT = 480, 360
@@ -75,6 +78,14 @@ class TestGiven:
             depth_of(photo, DepthSpec(file=file))
         assert "--stretch-depth" in caught.value.hint  # type: ignore[attr-defined]
         assert depth_of(photo, DepthSpec(file=file, stretch=True)).shape == (HEIGHT, WIDTH)
+
+
+def test_a_named_map_that_is_not_there_is_said_before_any_work(photo: Photo, tmp_path: Path) -> None:
+    events: list[Progress] = []
+    job = {"photo": photo.source, "depth": {"file": str(tmp_path / "no.png")}}
+    with pytest.raises(DepthError, match=r"no\.png: no such depth file"):
+        make(JobSpec.parse(job), report=events.append)
+    assert events == []
 
 
 class TestFlat:

@@ -54,7 +54,7 @@ def load_depth(
     Raises:
         DepthError: missing, empty, damaged, in colour, undefined for the most part, or of another shape.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     values = decode(path)
     if photo_size is not None and not stretch:
         _check_shape(path, (values.shape[1], values.shape[0]), photo_size)

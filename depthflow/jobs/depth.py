@@ -56,6 +56,18 @@ def depth_of(photo: Photo, spec: DepthSpec, *, warn: Warn = lambda _: None, cach
     return fitted(find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes), photo, spec, size)
 
 
+def check_named(spec: DepthSpec) -> None:
+    """Whether the depth map that is named is a file, before any work is done.
+
+    Raises:
+        DepthError: it is not there.
+    """
+    if spec.file is not None and not Path(spec.file).expanduser().exists():
+        from depthflow.errors import DepthError
+
+        raise DepthError(f"{spec.file}: no such depth file", "check the path")
+
+
 def find_depth(
     photo: Photo,
     spec: DepthSpec,
