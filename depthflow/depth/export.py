@@ -289,15 +289,23 @@ def _trace(torch: Any, network: Any, rule: InputRule, file: Path) -> tuple[bool,
     except Exception as error:  # torch raises a dozen kinds for what it cannot follow
         reason = _first_line(error)
     height, width = _sizes(rule)[0]
+    notes = [f"the size is fixed to {width}x{height}: this network allows no other ({reason})"]
+    example = (torch.from_numpy(to_tensor(sample_pixels(), rule, (width, height))),)
     try:
         with _quiet():
-            example = (torch.zeros(1, 3, height, width),)
             _write(torch, torch.export.export(network, example, strict=False), example, file)
+        return False, notes
+    except Exception:  # it decides something by the photo, which the older tracer freezes
+        notes.append("what this network decides by the photo is frozen to what it decides for the sample photo")
+    try:
+        with _quiet():
+            names = {"input_names": ["image"], "output_names": ["depth"]}
+            torch.onnx.export(network, example, str(file), dynamo=False, opset_version=17, **names)
     except Exception as error:
         raise DepthError(
             f"torch cannot export this model: {_first_line(error)}", "use a model that is published as ONNX"
         ) from None
-    return False, [f"the size is fixed to {width}x{height}: this network allows no other ({reason})"]
+    return False, notes
 
 
 def _write(torch: Any, program: Any, example: Any, file: Path) -> None:

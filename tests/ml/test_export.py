@@ -154,6 +154,58 @@ def test_dpt_keeps_the_one_size_that_it_allows(place: Path, dpt: Path) -> None:
     np.testing.assert_allclose(onnx_depth(info.path(), tensor), wanted, atol=1e-3 * np.ptp(wanted))
 
 
+@pytest.fixture(scope="module")
+def zoedepth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that decides by the photo which of two heads it uses."""
+    torch.manual_seed(0)
+    backbone = transformers.BeitConfig(
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=64,
+        patch_size=16,
+        use_relative_position_bias=True,
+        reshape_hidden_states=False,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = transformers.ZoeDepthConfig(
+        backbone_config=backbone,
+        neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=16,
+        bottleneck_features=16,
+        num_relative_features=8,
+        bin_embedding_dim=8,
+        num_attractors=[4, 2, 2, 1],
+        patch_transformer_hidden_size=128,
+        patch_transformer_intermediate_size=32,
+        patch_transformer_num_attention_heads=2,
+        num_patch_transformer_layers=4,
+        bin_configurations=[
+            {"n_bins": 8, "min_depth": 0.001, "max_depth": 10.0, "name": "nyu"},
+            {"n_bins": 8, "min_depth": 0.001, "max_depth": 80.0, "name": "kitti"},
+        ],
+    )
+    return save(
+        transformers.ZoeDepthForDepthEstimation(config),
+        tmp_path_factory.mktemp("hub") / "zoe",
+        size={"height": 64, "width": 96},
+        keep_aspect_ratio=True,
+        ensure_multiple_of=32,
+        resample=2,
+    )
+
+
+def test_what_a_network_decides_by_the_photo_is_frozen_and_told(place: Path, zoedepth: Path) -> None:
+    made = exporting.export(str(zoedepth), place / "zoe.onnx", name="zoe")
+    assert not made.dynamic
+    assert "frozen" in made.notes[1]
+    assert (made.info.output.meaning, made.info.input.fixed) == ("metres", (64, 64))
+    tensor = to_tensor(sample_pixels(), made.info.input, (64, 64))
+    wanted = torch_depth(zoedepth, tensor)
+    np.testing.assert_allclose(onnx_depth(place / "zoe.onnx", tensor), wanted, atol=2e-3 * np.ptp(wanted))
+
+
 @pytest.mark.parametrize(("precision", "limit", "most"), [("float16", 2e-2, 0.6), ("int8", 0.2, 0.95)])
 def test_smaller_numbers(place: Path, dpt: Path, precision: str, limit: float, most: float) -> None:
     full = place / "full.onnx"
