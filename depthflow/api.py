@@ -210,17 +210,22 @@ def _text(path: Source | None) -> str | None:
 
 
 def estimate_depth(
-    photo: Source | ArrayLike | Photo, *, model: str = "builtin", provider: Provider = "auto"
+    photo: Source | ArrayLike | Photo, *, model: str = "builtin", provider: Provider = "auto", **options: Any
 ) -> NDArray[np.float32]:
     """Depth of a photo at working size, edges aligned with the picture's.
 
     Args:
         photo: path, URL, or (H, W, 3) uint8 sRGB.
+        options: further keys of a job's `depth`, such as tiles=2, flip=True, embedded=False (docs/depth.md).
 
     Returns:
         (h, w) float32 in [0, 1], 1 = nearest, linear in inverse depth; longest side at most 1024.
+
+    Raises:
+        UsageError: an option that is not known, or out of range. InputError: the photo or the depth cannot be used.
     """
-    return _depth_of(_photo(photo), DepthSpec(model=model, provider=provider))
+    job = {"photo": "-", "depth": {"model": model, "provider": provider, **options}}
+    return _depth_of(_photo(photo), JobSpec.parse(job, source="estimate_depth()").depth)
 
 
 def export_layers(

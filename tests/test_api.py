@@ -177,6 +177,16 @@ def test_estimated_depth_of_a_large_photo_has_working_size() -> None:
     assert depthflow.estimate_depth(large).shape == (512, 1024)
 
 
+def test_depth_takes_the_options_of_a_job(photo: Path) -> None:
+    plain = depthflow.estimate_depth(photo)
+    np.testing.assert_allclose(depthflow.estimate_depth(photo, gamma=2.0), plain**2, atol=1e-5)
+    assert np.abs(depthflow.estimate_depth(photo, flip=True) - plain).max() > 1e-3
+    with pytest.raises(depthflow.errors.UsageError, match=r"depth\.tiles: input should be less than or equal to 8"):
+        depthflow.estimate_depth(photo, tiles=9)
+    with pytest.raises(depthflow.errors.UsageError, match="gama"):
+        depthflow.estimate_depth(photo, gama=2.0)
+
+
 # -- Renderer -------------------------------------------------------------------------------------------------
 
 
