@@ -189,7 +189,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "p.jpg").write_bytes(gdepth(PHOTO, MAP))
     done = depthflow("depth", "p.jpg", "-o", "a.npy", "--json", cwd=tmp_path)
     assert done.event("done")["origin"] == "photo"
-    assert "GDepth inside the photo" in done.event("warning")["message"]
+    assert "GDepth map inside the photo" in done.event("warning")["message"]
     np.testing.assert_allclose(np.load(tmp_path / "a.npy"), 1 - RAMP / 255, atol=1e-6)
     without = depthflow("depth", "p.jpg", "-o", "b.npy", "--json", "--no-embedded-depth", cwd=tmp_path)
     assert json.loads(without.out)["origin"] == "network"

@@ -126,7 +126,7 @@ def _gdepth(roots: list[ElementTree.Element]) -> Embedded | None:
         raw = base64.b64decode(properties["Data"])
     except (binascii.Error, ValueError):
         raise DepthError("the depth map inside the photo is damaged (its base64 is broken)") from None
-    return Embedded(_by_range(raw, properties), "GDepth")
+    return Embedded(_by_range(raw, properties), "GDepth map")
 
 
 def _dynamic_depth(roots: list[ElementTree.Element], data: bytes, end: int) -> Embedded | None:
@@ -143,7 +143,7 @@ def _dynamic_depth(roots: list[ElementTree.Element], data: bytes, end: int) -> E
         raw = _appended(items, number, data, end)
         if raw is None:
             raise DepthError("the depth map inside the photo is damaged (it is not where the photo says)")
-        return Embedded(_by_range(raw, properties), "dynamic depth")
+        return Embedded(_by_range(raw, properties), "dynamic depth map")
     return None
 
 
@@ -204,7 +204,7 @@ def _further_jpeg(data: bytes, end: int) -> Embedded | None:
             if marker == 0xE1 and (found := _APPLE_TYPE.search(payload)):
                 values = _unit(data[start : start + length])
                 nearer = found[1].lower() == b"disparity"
-                return Embedded(values if nearer else 1 - values, "Apple depth")
+                return Embedded(values if nearer else 1 - values, "Apple depth map")
         start = data.find(_JPEG, start + length)
     return None
 
@@ -229,7 +229,7 @@ def _heif(data: bytes) -> Embedded | None:
     values = np.asarray(image)
     full = 255.0 if values.dtype == np.uint8 else 65535.0
     plane = np.asarray(values if values.ndim == 2 else values[:, :, 0], np.float32) / np.float32(full)
-    return Embedded(1 - plane if kind == _UNIFORM_Z else plane, "HEIC depth")
+    return Embedded(1 - plane if kind == _UNIFORM_Z else plane, "HEIC depth map")
 
 
 def _unit(raw: bytes) -> F32:
