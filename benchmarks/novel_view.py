@@ -1,6 +1,6 @@
 """How well a new view is met: the right photo of a stereo pair, predicted from the left one and its true disparity.
 
-    python benchmarks/novel_view.py [--layers 1 2] [--edge mirror] [--out FOLDER]
+    python benchmarks/novel_view.py [--layers 1 2 3] [--edge mirror] [--out FOLDER]
     python benchmarks/novel_view.py --left L.png --right R.png --disparity D.npy
 
 Without files it takes the Middlebury motorcycle that scikit-image fetches. The picture comes from the public
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--left", type=Path, help="photo that is given to the renderer")
     parser.add_argument("--right", type=Path, help="photo that is to be met")
     parser.add_argument("--disparity", type=Path, help=".npy or .npz: a left column x is seen at x - disparity")
-    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--edge", choices=("zoom", "mirror", "clamp"), default="mirror")
     parser.add_argument("--relief", type=float, default=0.6)
     parser.add_argument("--out", type=Path, help="write the pictures and the mask of the holes here")
