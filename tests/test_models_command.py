@@ -60,6 +60,13 @@ class TestList:
         assert "CC-BY-NC-4.0" in line
         assert " no " in line
 
+    def test_what_users_write_is_no_markup(self, place: Path) -> None:
+        (place / "config").mkdir()
+        table = "[models.mine]\nfile = 'x.onnx'\nlicence = '[bold]mine[/no]'\nquality = '[/]'\n"
+        (place / "config" / "models.toml").write_text(table)
+        done = depthflow("models", "list", cwd=place)
+        assert (done.code, "[bold]mine[/no]" in done.out) == (0, True), done
+
     def test_info_gives_the_note_of_the_licence(self, place: Path) -> None:
         text = depthflow("models", "info", "builtin", cwd=place).out
         assert "mostly research-only" in text
@@ -214,10 +221,13 @@ class TestRemove:
 
     def test_a_name_that_leaves_the_folder_is_refused_by_the_library_too(self, place: Path) -> None:
         (place / "config").mkdir()
-        for name in ("../config", "", ".", "a/b"):
+        add(place)
+        (paths.models_dir() / "mine" / "b").mkdir()
+        for name in ("../config", "", ".", "..", "mine/b", str(place / "config")):
             with pytest.raises(UsageError):
                 installed.remove(ModelInfo(name=name, file="model.onnx"))
         assert (place / "config").is_dir()
+        assert (paths.models_dir() / "mine" / "b").is_dir()
 
 
 class TestVerify:
@@ -275,6 +285,9 @@ class TestBench:
         info.path().write_text("damaged")
         rows = json.loads(depthflow("models", "bench", "mine", "--provider", "cpu", "--json", cwd=place).out)
         assert "cannot be run on cpu" in rows[0]["error"]
+        table = depthflow("models", "bench", "mine", "--provider", "cpu", cwd=place)
+        assert table.code == 0
+        assert "[ONNXRuntimeError]" in table.out
 
     def test_the_first_photo_is_not_among_the_timed_ones(self, place: Path) -> None:
         timing = time_model(find_model("builtin"), "cpu", np.zeros((64, 96, 3), np.uint8), runs=1, size=64)

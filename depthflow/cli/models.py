@@ -63,7 +63,7 @@ def list_models(as_json: AsJson = False) -> None:
             one["commercial_use"],
             one["quality"] or one["title"],
         )
-    console = Console()
+    console = Console(markup=False)  # titles and licences come from anybody's files
     console.print(table)
     console.print("\nA licence's note: depthflow models info NAME. Fetch one: depthflow models pull NAME.", style="dim")
 
@@ -349,7 +349,7 @@ def _print_timings(rows: list[dict[str, Any]]) -> None:
             continue
         times = [f"{one[f'{key}_ms']:.1f}" for key in ("load", "first", "median", "best")]
         table.add_row(one["model"], one["provider"], f"{one['size'][0]}x{one['size'][1]}", *times)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 # -- what the commands share -----------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ class _bar:  # noqa: N801 - a context manager, used like a function
 
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),

@@ -119,8 +119,9 @@ def remove(info: ModelInfo) -> int:
     """
     if info.source == "builtin":
         raise UsageError(f"model {info.name!r} ships with the program", "it cannot be removed")
+    # A path would be no name: "..", for one, has the models folder for its parent.
     folder = paths.models_dir().resolve() / info.name
-    if folder.parent != paths.models_dir().resolve() or not (folder.is_dir() or folder.is_symlink()):
+    if not NAME.fullmatch(info.name) or not (folder.is_dir() or folder.is_symlink()):
         if info.registry == user_registry():
             raise UsageError(f"model {info.name!r} stands in {info.registry}", "take its table out of that file")
         if info.available():

@@ -67,7 +67,7 @@ def try_model(info: ModelInfo, provider: str = "auto") -> Trial:
     agreement = None if info.source == "builtin" else _agreement(pixels, result.depth)
     notes = [note for note in result.notes if "is not verified" not in note]
     if agreement is not None and agreement < UPSIDE_DOWN:
-        notes.append("near and far look swapped: try --meaning depth (or metres, or disparity if it is one of these)")
+        notes.append("near and far look swapped: another output.meaning is needed (--meaning of import and export)")
     height, width = result.depth.shape
     return Trial(result.provider, (width, height), seconds, agreement, tuple(notes))
 
