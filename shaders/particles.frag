@@ -1,8 +1,5 @@
-#version 330
 // Colours particles: premultiplied, faded out where the scene is nearer.
 
-uniform sampler2D depth;      // of the scene, -1 to 1 kept as 0 to 1
-uniform vec4 depth_row;
 uniform vec3 tint;
 uniform float covers;
 
@@ -14,12 +11,8 @@ out vec4 colour;
 
 const float SOFT = 0.02;      // difference of inverse distance over which a surface swallows a particle
 
-float inverse_distance(float at) {
-    return (depth_row.x - at * depth_row.z) / (at * depth_row.w - depth_row.y);
-}
-
 void main() {
-    float scene = inverse_distance(texelFetch(depth, ivec2(gl_FragCoord.xy), 0).r * 2.0 - 1.0);
+    float scene = inverse_distance(texelFetch(depth, ivec2(gl_FragCoord.xy), 0).r);
     float before = clamp((inverse_distance(apart) - scene) / SOFT, 0.0, 1.0);
     // A capsule: the distance from the line between its ends, in radii.
     vec2 here = vec2(max(abs(spot.x) * kind.z - (kind.z - 1.0), 0.0), spot.y);

@@ -8,11 +8,11 @@ in vec3 look;                 // opacity, glow, length to width
 
 out vec2 spot;
 out vec3 kind;
-out float apart;
+out float apart;              // depth as a texture has it
 
 void main() {
     gl_Position = vec4(centre.xy + axis, 0.0, 1.0);
     spot = corner;
     kind = look;
-    apart = centre.z;
+    apart = centre.z * 0.5 + 0.5;
 }

@@ -310,8 +310,7 @@ class _ParticlesPass:
         kind = KINDS[effects.particles.kind]
         self._swarm = swarm(kind, effects.seed, effects.seconds, effects.particles.speed)
         self.target = Target(size)
-        text = (paths.data("shaders") / "particles.frag").read_text()
-        self._program = gloo.Program((paths.data("shaders") / "particles.vert").read_text(), text)
+        self._program = _program(gloo, "particles.frag", ["lib/distance.glsl"], [], vertex="particles.vert")
         _set(self._program, {"tint": kind.colour, "covers": kind.covers})
         kinds = [("centre", np.float32, 3), ("axis", np.float32, 2), ("corner", np.float32, 2), ("look", np.float32, 3)]
         self._kinds = np.dtype(kinds)
