@@ -302,7 +302,7 @@ def test_another_file_than_the_registry_names(hub: Hub, here: Info, place: Path)
 def test_a_file_that_has_gone(hub: Hub, place: Path) -> None:
     hub.status = 404
     refused(pull(hub, place), 4, REPO, FILE, "models.toml")
-    assert not target(place).exists()
+    assert not (place / "models").exists()
 
 
 def test_nobody_answers(hub: Hub, place: Path) -> None:

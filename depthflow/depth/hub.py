@@ -74,7 +74,6 @@ def pull(
         raise UsageError(f"model {info.name!r} is not fetched from a hub", hint)
     library = hub_library()
     try:
-        info.folder.mkdir(parents=True, exist_ok=True)
         pulled = _File(library, info, hub, hub.file, info.sha256).fetch(report, cancel or CancelToken(), again)
         for extra in hub.extra_files:
             pinned = hub.model_copy(update={"revision": pulled.revision})
