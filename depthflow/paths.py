@@ -58,6 +58,11 @@ def models_dir() -> Path:
     return _folder("DEPTHFLOW_MODELS_DIR", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models"))
 
 
+def state_dir() -> Path:
+    """What the daemon must not lose: its stores (DEPTHFLOW_STATE_DIR overrides)."""
+    return _folder("DEPTHFLOW_STATE_DIR", platformdirs.user_state_dir(_APP, appauthor=False))
+
+
 def user_config_file() -> Path:
     """The user's settings file; it need not exist."""
     return config_dir() / "depthflow.toml"

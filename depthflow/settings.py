@@ -36,7 +36,7 @@ from depthflow.jobs.spec import (
 from depthflow.settings_file import read_table, with_key, without_key, write_text
 
 PREFIX = "DEPTHFLOW_"
-PATH_VARIABLES = ("DEPTHFLOW_CONFIG_DIR", "DEPTHFLOW_CACHE_DIR", "DEPTHFLOW_MODELS_DIR")
+PATH_VARIABLES = ("DEPTHFLOW_CONFIG_DIR", "DEPTHFLOW_CACHE_DIR", "DEPTHFLOW_MODELS_DIR", "DEPTHFLOW_STATE_DIR")
 """Variables of depthflow.paths; `DEPTHFLOW_CACHE_DIR` is no key `dir` of the section `cache`."""
 
 AUTO = "auto"

@@ -65,6 +65,14 @@ class Queries:
             row = db.execute("SELECT source FROM outputs WHERE path = ?", (output,)).fetchone()
         return None if row is None else row["source"]
 
+    def open_jobs(self, source: str) -> list[Job]:
+        """What is still to be done for a source."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                SELECT + "WHERE source = ? AND state IN ('queued', 'waiting', 'running') ORDER BY id", (source,)
+            )
+            return [job_of(row) for row in rows]
+
     def events(self, *, after: int = 0, job: int | None = None, limit: int = 100) -> list[Event]:
         """The log from behind the id `after`, oldest first."""
         which, values = ("job = ? AND ", (job,)) if job is not None else ("", ())

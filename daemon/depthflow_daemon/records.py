@@ -21,6 +21,7 @@ class Job:
         state: queued (may be taken), waiting (for its next try), running, or one of FINAL.
         source: what it was made from, for people and for its outputs' names.
         spec: a JobSpec as JSON.
+        note: JSON of whoever added it, about what the spec does not say; the store does not read it.
         priority: higher goes first; within a priority the older one.
         held: not to be taken until it is released.
         window: times of day at which it may begin (see `schedule`), empty for always.
@@ -38,6 +39,7 @@ class Job:
     state: State
     source: str
     spec: str
+    note: str
     priority: int
     held: bool
     window: str

@@ -98,6 +98,7 @@ class Store(Queries):
         held: bool = False,
         window: str = "",
         file: tuple[str, str] | None = None,
+        note: str = "{}",
     ) -> Job:
         """Queue work, unless it is queued or done already: then the job that comes back is `skipped`.
 
@@ -108,6 +109,7 @@ class Store(Queries):
             outputs: the files that will be made; they belong to `source` from now on.
             priority: -100 to 100, higher goes first.
             file: path and signature, remembered together with the job (see `remember`).
+            note: kept with the job for whoever added it.
 
         Raises:
             UsageError: priority or window are not allowed.
@@ -133,6 +135,7 @@ class Store(Queries):
             if kind != "skipped":
                 for path in paths:
                     db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, NULL)", (path, added, source))
+            db.execute("UPDATE jobs SET note = ? WHERE id = ?", (note, added))
             if file is not None:
                 self._remember(db, *file, "job")
             self._log(db, added, kind, source=source)
@@ -142,7 +145,9 @@ class Store(Queries):
         """The work need not be done again."""
         if job.state != "done":
             return job.state in ("queued", "waiting", "running")
-        made = [row["path"] for row in db.execute("SELECT path FROM outputs WHERE job = ?", (job.id,))]
+        made = [
+            row["path"] for row in db.execute("SELECT path FROM outputs WHERE job = ? AND facts NOT NULL", (job.id,))
+        ]
         return bool(made) and all(os.path.exists(path) for path in made)  # noqa: PTH110 - no Path for each of many
 
     def _insert(

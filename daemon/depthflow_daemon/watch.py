@@ -257,8 +257,15 @@ class Watcher:
         now = (status.st_size, status.st_mtime_ns, status.st_ino)
         changed = root.known.get(path) != now
         found[path] = root.known[path] = now
-        if changed:
+        if not changed:
+            return
+        try:
             self._seen(Path(path))
+        except Exception:
+            # It is told again by the next scan, and the other files are told of now.
+            log.exception("%r was not taken", path)
+            del found[path]
+            root.known.pop(path, None)
 
     def _hidden(self, root: _Root, path: str) -> bool:
         """The path, or a folder on the way to it, is ignored."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from depthflow.cli import cache, config, doctor, effects, make, models, presets, render
+from depthflow.cli import cache, config, doctor, effects, make, models, presets, render, watch
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
 from depthflow.cli.layers import layers
@@ -53,6 +53,7 @@ app.command(epilog=EXIT_CODES)(depth)
 app.command(epilog=EXIT_CODES)(layers)
 app.command()(make.make)
 app.command()(inspect)
+app.command(epilog=EXIT_CODES)(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(presets.presets, name="presets")
 app.add_typer(presets.motions, name="motions")

@@ -212,10 +212,14 @@ def check_images(folder: Path, *, overwrite: bool, ours: re.Pattern[str]) -> Non
                 raise exists(file)
 
 
-def sweep(folder: Path) -> None:
-    """Remove work files that dead processes left in a folder. One listing; what cannot be removed stays."""
+def sweep(folder: Path, *, stale_seconds: float = STALE_SECONDS) -> None:
+    """Remove work files that dead processes left in a folder. One listing; what cannot be removed stays.
+
+    Args:
+        stale_seconds: how long a dead process's file is left alone.
+    """
     with contextlib.suppress(OSError):
-        for file in _left_over(folder):
+        for file in _left_over(folder, stale_seconds):
             if file.is_dir():
                 shutil.rmtree(file, ignore_errors=True)
             else:
@@ -223,7 +227,7 @@ def sweep(folder: Path) -> None:
                     file.unlink()
 
 
-def _left_over(folder: Path) -> Iterator[Path]:
+def _left_over(folder: Path, stale_seconds: float) -> Iterator[Path]:
     now = time.time()
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -233,7 +237,7 @@ def _left_over(folder: Path) -> Iterator[Path]:
             if here and _alive(int(match["pid"])):
                 continue
             with contextlib.suppress(OSError):
-                if now - entry.stat().st_mtime > (STALE_SECONDS if here else _STALE_ANYWHERE_SECONDS):
+                if now - entry.stat().st_mtime > (stale_seconds if here else _STALE_ANYWHERE_SECONDS):
                     yield Path(entry.path)
 
 
@@ -244,7 +248,15 @@ def _alive(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """It has ended and nobody fetches its exit code, as in containers without an init. Known on Linux only."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
 
 
 def _host() -> str:

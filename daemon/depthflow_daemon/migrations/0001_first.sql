@@ -6,6 +6,7 @@ CREATE TABLE jobs (
     state TEXT NOT NULL CHECK (state IN ('queued', 'waiting', 'running', 'done', 'failed', 'cancelled', 'skipped')),
     source TEXT NOT NULL,
     spec TEXT NOT NULL,
+    note TEXT NOT NULL DEFAULT '{}',
     priority INTEGER NOT NULL,
     held INTEGER NOT NULL DEFAULT 0,
     window TEXT NOT NULL DEFAULT '',
@@ -28,6 +29,7 @@ CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE state <> 'skipped';
 -- For the foreign key: without it every deleted job reads the whole table.
 CREATE INDEX jobs_same_as ON jobs (same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX jobs_state ON jobs (state, id);
+CREATE INDEX jobs_open ON jobs (source) WHERE state IN ('queued', 'waiting', 'running');
 CREATE INDEX jobs_ready ON jobs (ready) WHERE state = 'waiting';
 CREATE INDEX jobs_next ON jobs (window, priority DESC, id) WHERE state = 'queued' AND held = 0;
 

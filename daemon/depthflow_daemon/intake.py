@@ -1,0 +1,220 @@
+"""From a file that was seen to a job in the store, and from a job's end to its photo's: the rules' executor."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from depthflow import __version__
+from depthflow.errors import DepthFlowError, InputError, UsageError
+from depthflow.video.workfile import WorkPlace
+from depthflow_daemon.records import Job
+from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
+from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable
+from depthflow_daemon.store import Store, job_key
+from depthflow_daemon.watch import RULES_FILE
+
+log = logging.getLogger(__name__)
+
+REASON_SUFFIX = ".error.txt"
+
+
+class Intake:
+    """What happens to photos. `seen` and `ended` may be called from any thread, `step` from one.
+
+    Args:
+        changed: told when `step` should be called soon.
+        rescan: asked to tell of all files in a folder again.
+    """
+
+    def __init__(
+        self,
+        folders: list[WatchFolder],
+        store: Store,
+        *,
+        changed: Callable[[], None] = lambda: None,
+        rescan: Callable[[Path], None] = lambda _: None,
+    ) -> None:
+        self._rules = [FolderRules(folder, self._taken) for folder in folders]
+        self._store, self._changed, self._rescan = store, changed, rescan
+        self._tracker = StabilityTracker(companions=companions)
+        self._told: dict[Path, str] = {}
+        # Where results go must be decided and noted before the next photo is asked about.
+        self._guard = threading.RLock()
+
+    def __len__(self) -> int:
+        """Photos that are being waited for."""
+        return len(self._tracker)
+
+    def seen(self, file: Path) -> None:
+        """A file appeared or changed."""
+        if file.name == RULES_FILE:
+            self._rescan(file.parent)
+            return
+        for photo in photos_of(file):
+            signature = self._tracker.signature(photo)
+            if signature is None or self._store.is_known(str(photo), signature):
+                continue
+            try:
+                settle = self._rules_of(photo).rules_for(photo).settling
+            except UsageError as error:
+                self._tell(photo, error)
+                continue
+            self._tracker.offer(photo, settle)
+            self._changed()
+
+    def step(self) -> float | None:
+        """Queue the photos that are whole now; seconds until the next may be, None if none is waited for."""
+        for found in self._tracker.poll(limit=16):
+            again = False
+            try:
+                if isinstance(found, Stable):
+                    self._queue(found)
+                else:
+                    self._refuse(found)
+            except (UsageError, InputError) as error:
+                self._tell(found.path, error)
+            except (DepthFlowError, OSError) as error:
+                # The store or a disk fails just now: the photo goes through the same gate once more.
+                log.warning("%r is tried again: %s", str(found.path), error)
+                again = True
+            self._tracker.finish(found.path)
+            if again:
+                self._tracker.offer(found.path)
+        return self._tracker.seconds_to_next()
+
+    def ended(self, job: Job) -> None:
+        """A job has come to an end, or waits for its next try."""
+        photo = Path(job.source)
+        try:
+            rules = self._rules_of(photo)
+            if job.state == "failed":
+                self._say_why(rules, photo, job.error or "")
+            elif job.state == "done" and not self._store.open_jobs(job.source):
+                self._reason_file(rules, photo).unlink(missing_ok=True)
+                self._put_away(rules, photo, json.loads(job.note).get("content", ""))
+        except (DepthFlowError, OSError) as error:
+            log.warning("%r: %s", job.source, error)
+        self._changed()
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    def _queue(self, found: Stable) -> None:
+        photo = found.path
+        if self._store.is_known(str(photo), found.signature):
+            # It was offered once more while it was being queued.
+            return
+        with self._guard:
+            plans = self._rules_of(photo).plans(photo)
+            self._told.pop(photo, None)
+            for number, plan in enumerate(plans, 1):
+                # Known with its last job: killed between two, all are asked for again, and the first is skipped.
+                known = (str(photo), found.signature) if number == len(plans) else None
+                self._add(photo, found.content, plan, known)
+
+    def _add(self, photo: Path, content: str, plan: Plan, known: tuple[str, str] | None) -> None:
+        contents = [content, *(_digest(file) for file in plan.files)]
+        job = self._store.add(
+            job_key(contents, plan.identity, _model(plan.spec.depth.model), __version__),
+            plan.spec.to_json(),
+            source=str(photo),
+            outputs=[output.path for output in plan.spec.outputs if output.path],
+            priority=plan.rules.priority,
+            held=plan.rules.hold,
+            window=plan.rules.window,
+            file=known,
+            note=json.dumps({"content": content}),
+        )
+        log.info("job %d: %s: %r", job.id, job.state, str(photo))
+        if job.state == "skipped":
+            self.ended(self._store.get(job.same_as or job.id))
+
+    def _refuse(self, found: Spoilt) -> None:
+        self._store.remember(str(found.path), found.signature, found.reason)
+        log.warning("%r is not taken: %s", str(found.path), found.reason)
+        with contextlib.suppress(OSError):
+            self._say_why(self._rules_of(found.path), found.path, found.reason)
+
+    def _rules_of(self, photo: Path) -> FolderRules:
+        for rules in self._rules:
+            if photo.is_relative_to(rules.root):
+                return rules
+        raise UsageError(f"{photo}: lies in no watched folder")
+
+    def _taken(self, path: Path, photo: Path) -> bool:
+        """Another photo's result has this name, or somebody's file, or what an earlier photo of this name became."""
+        owner = self._store.owner_of(str(path))
+        if owner is None:
+            return path.exists()
+        if owner != str(photo):
+            return True
+        return path.exists() and self._rules_of(photo).rules_for(photo).after != "keep"
+
+    def _tell(self, photo: Path, error: DepthFlowError) -> None:
+        text = f"{error} ({error.hint})" if error.hint else str(error)
+        if self._told.get(photo) != text:
+            self._told[photo] = text
+            log.error("%r waits: %s", str(photo), text)
+
+    # -- out -------------------------------------------------------------------------------------------------------
+
+    def _reason_file(self, rules: FolderRules, photo: Path) -> Path:
+        place = rules.output / photo.relative_to(rules.root)
+        return place.with_name(place.name[:200] + REASON_SUFFIX)
+
+    def _say_why(self, rules: FolderRules, photo: Path, reason: str) -> None:
+        file = self._reason_file(rules, photo)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{photo}\n{reason}\n", encoding="utf-8")
+
+    def _put_away(self, rules: FolderRules, photo: Path, content: str) -> None:
+        """What the rule `after` says, if the photo still is what was rendered."""
+        after = rules.rules_for(photo).after
+        if after == "keep" or not photo.is_file() or _digest(photo) != content:
+            return
+        mine = [file for file in companions(photo) if file.is_file() and photos_of(file) == [photo]]
+        for file in (*mine, photo):
+            if after == "archive":
+                _move(file, rules.folder.archive / file.relative_to(rules.root))
+            else:
+                file.unlink(missing_ok=True)
+        log.info("%r: %s", str(photo), "archived" if after == "archive" else "deleted")
+
+
+def _move(file: Path, target: Path) -> None:
+    """Whole or not at all, also onto another disk; nothing there is replaced."""
+    number = 1
+    place = target
+    while place.exists():
+        number += 1
+        place = target.with_name(f"{target.stem}-{number}{target.suffix}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, place)
+    except OSError:
+        work = WorkPlace(place)
+        try:
+            shutil.copy2(file, work.path)
+            work.publish(overwrite=False)
+        finally:
+            work.discard()
+    file.unlink()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _model(name: str) -> str:
+    """Names a network and its version."""
+    from depthflow.depth.registry import find_model
+
+    return f"{name} {find_model(name).sha256}"

@@ -1,0 +1,45 @@
+"""`depthflow watch IN OUT`: the daemon for one folder, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from depthflow.errors import RuntimeMissingError
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="IN", help="Where photos are dropped, sub-folders too.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Where videos go, in the same sub-folders.")],
+    preset: Annotated[str | None, typer.Option(help="Preset for all photos; rules in the folder change it.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Videos that are made at once.")] = 1,
+    archive: Annotated[
+        Path | None, typer.Option(help='Where photos go after a rule after = "archive".', show_default="OUT/archive")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="File of the queue, on a local disk.", show_default="one for each IN")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when every photo has been dealt with.")] = False,
+) -> None:
+    """Watch a folder: each photo that is dropped into it becomes a video in another.
+
+    Photos are taken when they are whole, each once, however often this is stopped and started. What is made of them
+    can be said by a .depthflow.toml in the folder, by sub-folders named like presets, and by files beside the photos
+    (docs/daemon.md). Ctrl-C lets running jobs end; a second one gives them back to the queue.
+    """
+    try:
+        from depthflow_daemon.service import Service, start_log
+    except ModuleNotFoundError as error:
+        raise RuntimeMissingError(f"{error.name} is not installed", "pip install 'depthflow-studio[daemon]'") from None
+    from depthflow_daemon.rules import WatchFolder
+    from depthflow_daemon.service import store_for
+
+    if preset is not None:
+        from depthflow.jobs.library import load_preset
+
+        load_preset(preset)
+    place = WatchFolder(folder, output, archive or output / "archive", preset)
+    start_log()
+    Service([place], store or store_for(folder), workers=workers, once=once).run()
