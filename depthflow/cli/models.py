@@ -52,7 +52,11 @@ def list_models(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "here", "MB", "licence", "commercial use", "what it is", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "here", "MB", "licence"):
+        table.add_column(heading, no_wrap=True, overflow="fold")
+    table.add_column("commercial use", max_width=10)
+    table.add_column("what it is", overflow="fold")
     for one in rows:
         here = "yes" if one["here"] else "no"
         table.add_row(

@@ -11,7 +11,8 @@ renderer turns such a ramp into a rubber skirt, so the ramp is replaced by a ste
 3. The pixel takes the depth of its side: the mean of those who voted for it.
 
 From the network's resolution up to the working grid in steps of at most two, each time the same few pixels
-around the jumps only: smooth depth stays smooth, and no texture of the photo gets into it.
+around the jumps only: smooth depth stays smooth, and no texture of the photo gets into it. In the end ripples far
+lower than any jump are smoothed (bilateral filter; Tomasi and Manduchi, 1998).
 
 Before that, ramps too wide for such a vote (round hair, fur, a dandelion's head) are narrowed at the network's
 resolution. There single pixels are poor witnesses, since a strand of hair looks like what is behind it; instead the
@@ -50,6 +51,8 @@ WIDE_BETWEEN = (0.02, 0.1)
 """Part of a window that may lie level between near and far: then there are three things, and no ramp."""
 COLOUR_NOISE = np.float32(30.0)
 """Variance of colour (8-bit Lab) that is no evidence in the fit."""
+RIPPLE = 0.01
+"""Differences between neighbouring pixels of the result that are no shape: smoothed, by twice as much at most."""
 SHARPNESS = np.float32(3.0)
 """Slope of the step between both sides, per vote share."""
 _TINY, _SMALL = np.float32(1e-12), np.float32(1e-6)
@@ -79,8 +82,17 @@ def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
         for radius in (RADIUS,) if i else RADII:
             depth = _snap(depth, view, radius)
     # Cubic enlargement may overshoot by a little.
-    kept: F32 = np.clip(depth, low, high)
+    kept: F32 = np.clip(_calmed(depth), low, high)
     return kept
+
+
+def _calmed(depth: F32) -> F32:
+    """Depth without the ripples that networks draw everywhere: what bends less needs fewer triangles."""
+    import cv2
+
+    for _ in range(2):
+        depth = np.asarray(cv2.bilateralFilter(depth, 7, RIPPLE, 2.0), np.float32)
+    return depth
 
 
 def _levels(w: int, h: int, width: int, height: int) -> list[tuple[int, int]]:
