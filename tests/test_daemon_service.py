@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import select
 import shutil
 import signal
@@ -18,6 +19,7 @@ import pytest
 from depthflow_daemon.engine import LocalEngine
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
+from PIL import Image
 from running import COMMAND, Done, depthflow, environment, pixels, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -285,3 +287,45 @@ def test_a_cancelled_job_is_stopped_in_its_worker(tmp_path: Path) -> None:
     )
     job = engine_ends(tmp_path, script, meanwhile=lambda store: store.cancel(1))
     assert job.state == "cancelled"
+
+
+def killed_until_all_is_done(folder: Path, rounds: int, photo: Path, depth_map: Path) -> None:
+    """Photos come in while the daemon is killed again and again; then it may finish."""
+    chance = random.Random(rounds)  # noqa: S311 - no secrets
+    (folder / "in" / ".depthflow.toml").write_text(SMALL)
+    names = []
+    for turn in range(rounds):
+        for number in range(3):
+            names.append(f"{turn}-{number}")
+            with Image.open(drop(photo, depth_map, folder / "in" / f"{names[-1]}.png")) as image:
+                pixel = image.convert("RGB")
+            pixel.putpixel((0, 0), (turn, number, 0))
+            pixel.save(folder / "in" / f"{names[-1]}.png")
+        daemon = Daemon(folder)
+        # So many lines of its log, and then a little more.
+        for _ in range(chance.randrange(1, 9)):
+            daemon.until(" ")
+        time.sleep(chance.random() * 0.3)
+        daemon.end(signal.SIGKILL)
+    wait_until_gone_workers(folder)
+    done = once(folder)
+    assert done.code == 0, done.err
+    assert files(folder / "out") == sorted(f"{name}.mp4" for name in names)
+    for name in names:
+        assert pixels(folder / "out" / f"{name}.mp4").shape[0] == 4
+    with Store(folder / "state" / "q.db") as store:
+        jobs = store.page(limit=1000)
+        assert sorted(Path(job.source).stem for job in jobs) == sorted(names)
+        assert {job.state for job in jobs} == {"done"}
+
+
+@pytest.mark.gl
+@pytest.mark.slow
+def test_killed_again_and_again_every_photo_becomes_one_video(folder: Path, photo: Path, depth_map: Path) -> None:
+    killed_until_all_is_done(folder, 4, photo, depth_map)
+
+
+@pytest.mark.gl
+@pytest.mark.soak
+def test_killed_fifty_times_every_photo_becomes_one_video(folder: Path, photo: Path, depth_map: Path) -> None:
+    killed_until_all_is_done(folder, 50, photo, depth_map)

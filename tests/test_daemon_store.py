@@ -570,17 +570,29 @@ def check_against(path: Path, added: dict[str, int], ended: dict[str, str]) -> N
             before = page[-1].id
         for key, number in added.items():
             assert jobs[key].id == number
-            assert store.is_known(f"/in/{key}", "1"), "remembered together with its job"
+        for job in jobs.values():
+            whole(store, job)
         for key, state in ended.items():
             assert jobs[key].state == state
-            if state == "done":
-                assert [o.facts is not None for o in store.outputs(jobs[key].id)] == [True]
         assert len({job.key for job in jobs.values()}) == len(jobs)
         assert sum(job.state == "running" for job in jobs.values()) <= 1
     with sqlite3.connect(path) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
     raw.close()
+
+
+def whole(store: Store, job: Job) -> None:
+    """Everything that belongs to a change is there with it, also of changes that nobody was told of any more."""
+    assert store.is_known(f"/in/{job.key}", "1")
+    assert [o.facts is not None for o in store.outputs(job.id)] == [job.state == "done"]
+    tries = store.attempts(job.id)
+    assert len(tries) == job.attempt
+    assert [a.outcome is None for a in tries[-1:]] == [job.state == "running"][: job.attempt]
+    kinds = [event.kind for event in store.events(job=job.id)]
+    assert kinds[0] == "added"
+    assert kinds.count("started") == job.attempt
+    assert kinds[-1] == {"queued": kinds[-1], "running": "started"}.get(job.state, job.state)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
