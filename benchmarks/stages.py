@@ -1,6 +1,6 @@
 """Frames per second by stage: load, depth, preparation, render with readback, encode, and all of it end to end.
 
-    python benchmarks/stages.py [--size 1920x1080] [--frames 90] [--rounds 3] [--encoder-preset veryfast]
+    python benchmarks/stages.py [--size 1920x1080] [--frames 150] [--rounds 3] [--encoder-preset veryfast]
 
 Prints medians over the rounds, with the machine and the date. Wall time says what a user waits, CPU time what it
 costs; on a noisy machine compare within one run only.
@@ -24,6 +24,7 @@ from pathlib import Path
 from depthflow import paths
 from depthflow.images import load_photo
 from depthflow.jobs import pipeline
+from depthflow.jobs.depth import GRID
 from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.context import context
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photo", default=str(paths.data("config", "samples", "boats.jpg")))
     parser.add_argument("--size", default="1920x1080")
-    parser.add_argument("--frames", type=int, default=90)
+    parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--motion", default="orbital")
     parser.add_argument("--encoder-preset", default="veryfast")
@@ -100,7 +101,7 @@ def main() -> None:
             add("depth, network loaded anew", 0, lambda: estimate(photo.pixels))
             add("depth, warm", 0, lambda: estimate(photo.pixels))
             rough = estimate(photo.pixels).depth
-            scale = pipeline.GRID / max(photo.size)
+            scale = GRID / max(photo.size)
             grid = round(photo.size[0] * scale), round(photo.size[1] * scale)
             add("refine depth", 0, lambda rough=rough, grid=grid: refine(rough, photo.pixels, grid))
             depth = refine(rough, photo.pixels, grid)
