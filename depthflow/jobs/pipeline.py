@@ -181,6 +181,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                         views=places,
                         anaglyph=mix_of(output.view),
                         effects=effects,
+                        pack=packed and len(plan.paths) == 1,
                         gl_backend=spec.render.gl_backend,
                         gl_device=spec.render.gl_device,
                     )
@@ -227,8 +228,8 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
             for done, frame in enumerate(frames, start=1):
                 run.cancel.check()
                 for writer, (x, y, width, height) in zip(writers, parts, strict=True):
-                    part = frame[y : y + height, x : x + width]
-                    writer.write(pack_420(part) if packed else part)
+                    part = frame if renderers[0].packs else frame[y : y + height, x : x + width]
+                    writer.write(pack_420(part) if packed and not renderers[0].packs else part)
                 clock.update(done)
         with run.stage(StageClock(run.report, "publish", 1)) as clock:
             found = close_together(writers)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import GLError
+from depthflow.render import packing
 from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
 from depthflow.render.effects import EffectsPass
@@ -85,6 +86,7 @@ class FrameRenderer:
         gl_backend: where the OpenGL context comes from.
         gl_device: number of one of EGL's devices; None takes the best.
         ring: the frames of a clip are copied out of the GPU while it draws the next; None does so where there is a GPU.
+        pack: a GPU packs YUV frames of a size that allows it (see `packs`): less than half as much to copy.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -108,6 +110,7 @@ class FrameRenderer:
         gl_backend: str = "auto",
         gl_device: int | None = None,
         ring: bool | None = None,
+        pack: bool = False,
     ) -> None:
         self._gl: GLContext = context(gl_backend, gl_device)
         self.gl = self._gl.info
@@ -150,7 +153,11 @@ class FrameRenderer:
         self._target: Target | None = None
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         self._ring = not self.gl.software if ring is None else ring
-        self._readback = Readback(self._frame_size, self._gl.later)
+        self.packs = pack and self._ring and colour != "rgb" and supersample == 1.0 and packing.fits(self.size)
+        """`raw_frames` are packed already."""
+        self._packer: packing.PackPass | None = None
+        self._read_size = packing.packed_size(self.size) if self.packs else self._frame_size
+        self._readback = Readback(self._read_size, self._gl.later)
         self._pass: EffectsPass | None = None
         self._gl.run(self._open)
 
@@ -264,7 +271,8 @@ class FrameRenderer:
             yield self._rgb(frame)
 
     def raw_frames(self, shots: Iterable[Shot | Camera], *, keep: bool = False) -> Iterator[NDArray[np.uint8]]:
-        """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA or YUVA, row 0 on top.
+        """Frames as the framebuffer has them, (H, W, 4) uint8 RGBA or YUVA, row 0 on top; packed as by
+        `yuv.pack_420` where `packs` is set.
 
         Without `keep` a frame's memory is used again for later ones as soon as the next is asked for.
         """
@@ -328,7 +336,7 @@ class FrameRenderer:
     # -- on the render thread -----------------------------------------------------------------------------
 
     def _buffer(self) -> NDArray[np.uint8]:
-        return np.empty((self._frame_size[1], self._frame_size[0], 4), np.uint8)
+        return np.empty((self._read_size[1], self._read_size[0], 4), np.uint8)
 
     def _rgb(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
@@ -337,6 +345,8 @@ class FrameRenderer:
         self._stage, self._target = Stage(), Target(self._canvas_size)
         if self._anaglyph is not None:
             self._mixer = Target(self._frame_size), AnaglyphPass(self._anaglyph, self._colour)
+        if self.packs:
+            self._packer = packing.PackPass(self.size)
         self._open_effects()
 
     def _open_effects(self) -> None:
@@ -354,7 +364,9 @@ class FrameRenderer:
         target.free()
         for thing in self._mixer or ():
             thing.free()
-        self._mixer = None
+        if self._packer is not None:
+            self._packer.free()
+        self._mixer = self._packer = None
         self._readback.free()
         self._gl.flush()
 
@@ -397,6 +409,8 @@ class FrameRenderer:
         else:
             self._alive()
             self._readback.finish(item.result(), out)
+        if self.packs:
+            return out.reshape(self.size[1] * 3 // 2, self.size[0])
         if self._frame_size != self.size:
             return np.asarray(cv2.resize(out, self.size, interpolation=cv2.INTER_AREA), np.uint8)
         return out
@@ -427,6 +441,8 @@ class FrameRenderer:
             views, (target, mixer) = target, self._mixer
             with target:
                 mixer.draw(views.colour, self._frame_size)
+        if self._packer is not None:
+            target = self._packer.draw(target.colour)
         self._gl.flush()
         return target
 
