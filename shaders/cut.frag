@@ -1,5 +1,5 @@
 #version 330
-// Colours the part of a layer whose opacity lies within a range: its opaque core, or its soft fringe.
+// Colours the part of a layer whose opacity lies within a range; the rest leaves nothing, no depth either.
 
 uniform sampler2D photo;      // colour premultiplied by alpha
 uniform vec2 opacity;         // shown from this, to below this

@@ -18,6 +18,8 @@ Warn = Callable[[str], None]
 GRID = 1024
 """Longest side of the depth map that the mesh is made of, pixels."""
 CACHE_BYTES = 512 << 20
+_FINE_STEP = 1 / 512
+"""Levels that lie closer together make no stairs."""
 SMALL = 0.5
 """A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
 EMBEDDED_ASPECT = 1.15
@@ -113,8 +115,22 @@ def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -
     if not found.given or max(depth.shape) < SMALL * max(size):
         depth = refine(depth, photo.pixels, size)
     else:
-        depth = _shrink(depth, size)
+        depth = _unstepped(_shrink(depth, size))
     return toned(depth, far=spec.far, near=spec.near, gamma=spec.gamma)
+
+
+def _unstepped(depth: F32) -> F32:
+    """A map of 256 levels or fewer with its steps smoothed, never by more than half a step: such maps know no more."""
+    import cv2
+
+    levels = np.unique(depth[::3, ::3])
+    step = float(np.diff(levels).min()) if 2 < len(levels) <= 256 else 0.0
+    if step < _FINE_STEP:
+        return depth
+    smooth = depth
+    for _ in range(2):
+        smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 * step, 2.0), np.float32)
+    return np.clip(smooth, np.maximum(depth - step / 2, 0), np.minimum(depth + step / 2, 1)).astype(np.float32)
 
 
 def is_local(source: str) -> bool:

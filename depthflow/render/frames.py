@@ -42,6 +42,8 @@ AHEAD = 2
 """Frames that are drawn while one is written: with one, an encoder that takes some in bursts has to wait."""
 
 _LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
+_SPARE = 0.03
+"""Part of the frame round what a clip shows that is drawn too, for cameras between those that were looked at."""
 _COARSEST = 0.05
 _FINEST = 1e-4
 _GREY = 1 / 255
@@ -149,6 +151,7 @@ class FrameRenderer:
         self._reach = 0.0
         self._scale = 0.0
         self._margin = 0.0
+        self._window: tuple[float, ...] = (0.0, 0.0)
         self._stage: Stage | None = None
         self._target: Target | None = None
         self._mixer: tuple[Target, AnaglyphPass] | None = None
@@ -204,13 +207,20 @@ class FrameRenderer:
         photo_pixel = 2 * self.extent[0] / self._photo.shape[1]
         scale = photo_pixel / self.pixel * max(1.0, framing.magnification(few, self.extent))
         margin = float(np.clip(framing.overshoot(few, self.extent, self.frame), _LEAST_MARGIN, _MOST_MARGIN))
-        if self._scale and reach <= self._reach * 1.01 and scale <= self._scale * 1.01 and margin <= self._margin:
+        scrolls = any(c.scroll_x or c.scroll_y for c in cameras)
+        window = (np.inf, np.inf) if scrolls else framing.seen(few, self.frame)
+        seen = window[0] <= self._window[0] and window[1] <= self._window[1]
+        enough = seen and reach <= self._reach * 1.01 and scale <= self._scale * 1.01 and margin <= self._margin
+        if self._scale and enough:
             return
         self._reach, self._scale = max(reach, self._reach), max(scale, self._scale)
         self._margin = max(self._margin, margin)
+        if not seen:
+            self._window = tuple(
+                max(a, b + _SPARE * max(self.frame)) for a, b in zip(self._window, window, strict=True)
+            )
         sheets = self._sheets()
         # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
-        scrolls = any(c.scroll_x or c.scroll_y for c in cameras)
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
         self._gl.run(lambda: self._alive()[0].set_sheets(sheets, "clamp" if clamped else "mirror"))
 
@@ -235,10 +245,22 @@ class FrameRenderer:
         height, width = depth.shape
         shift = self._reach * width / (2 * self.extent[0])
         count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
+        window = self._inside_window(height, width)
         return [
-            (build(sheet.depth, cared=sheet.shown, soft=self._softened(sheet.soft)), self._picture(sheet.colour))
+            (
+                build(sheet.depth, cared=_both(sheet.shown, window), soft=self._softened(sheet.soft)),
+                self._picture(sheet.colour),
+            )
             for sheet in peel(photo, depth, shift, count=count, fill=self._fill).sheets
         ]
+
+    def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
+        """(height, width): what the clip ever shows of the photo; None is all of it."""
+        across, down = (
+            np.abs((np.arange(count) + 0.5) * 2 / count - 1) * extent <= most
+            for count, extent, most in zip((width, height), self.extent, self._window, strict=True)
+        )
+        return None if across.all() and down.all() else down[:, None] & across
 
     def _softened(self, soft: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """Squeezed textures spread a soft edge over more of the picture."""
@@ -435,7 +457,7 @@ class FrameRenderer:
             for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
                 with self._pass.scene as scene:
                     scene.clear((0.0, 0.0, 0.0, 1.0))
-                    stage.draw(self._uniforms(camera), self._copies(camera), (0, 0, *scene.size))
+                    stage.draw(self._uniforms(camera), self._copies(camera), (0, 0, *scene.size), depth_is_read=True)
                 self._pass.draw(target, viewport, camera, shot.values, shot.phase)
         if self._mixer is not None:
             views, (target, mixer) = target, self._mixer
@@ -455,6 +477,13 @@ class FrameRenderer:
             "relief": camera.relief,
             "unprojection": unprojection_scale(camera),
         }
+
+
+def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Where both masks are set; None is set everywhere."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _inside(view: Rect, shown: tuple[float, float]) -> Rect:

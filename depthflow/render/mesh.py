@@ -61,7 +61,7 @@ def build_mesh(
         margin: how far the mesh goes on beyond the border, in halves of the longer side, at least.
         edge: "mirror" continues the depth mirrored, "clamp" with its border.
         cared: (H, W) where the error counts; all of it if None. Triangles without any of it are left out.
-        soft: (H, W) where the texture is not opaque; triangles that touch it come last.
+        soft: (H, W) where the texture is not opaque; triangles that touch it come last, far ones first.
     """
     height, width = depth.shape
     cell = 2 * extent[0] / width, 2 * extent[1] / height
@@ -79,7 +79,10 @@ def build_mesh(
     if soft is not None:
         touched = _touched(triangles, _extend(soft.astype(np.float32), top, bottom, left, right, edge) > 0.5)
         opaque = int(len(triangles) - touched.sum())
-        triangles = np.concatenate([triangles[~touched], triangles[touched]])
+        # Far ones first: what shines through a soft edge is drawn before it.
+        last = triangles[touched]
+        last = last[np.argsort(grid.ravel()[last].sum(1), kind="stable")]
+        triangles = np.concatenate([triangles[~touched], last])
     # Only the vertices that are used, in grid order.
     columns = grid.shape[1]
     used = np.zeros(grid.size, bool)

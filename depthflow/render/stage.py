@@ -13,8 +13,9 @@ from depthflow import paths
 from depthflow.render.mesh import Mesh
 from depthflow.scene.views import Rect
 
-_SOFT = 0.5 / 255, 254.5 / 255
-"""Opacities of the fringe; what is above is the core, what is below is nothing."""
+_DEPTH_OF_ALL = (((0.5 / 255, 2.0), True),)
+"""Opacities from, to, and whether what has them leaves its depth: one pass for what has any opacity."""
+_DEPTH_OF_CORE = (((254.5 / 255, 2.0), True), ((0.5 / 255, 254.5 / 255), False))
 
 
 class Target:
@@ -94,12 +95,20 @@ class Stage:
         wrapping = "clamp_to_edge" if edge == "clamp" else "mirrored_repeat"
         self._sheets = [_Sheet(self._gloo, mesh, pixels, wrapping) for mesh, pixels in sheets]
 
-    def draw(self, uniforms: dict[str, Any], copies: Sequence[dict[str, Any]], viewport: Rect) -> None:
+    def draw(
+        self,
+        uniforms: dict[str, Any],
+        copies: Sequence[dict[str, Any]],
+        viewport: Rect,
+        *,
+        depth_is_read: bool = False,
+    ) -> None:
         """Draw all layers into the active target.
 
         Args:
             uniforms: of shaders/mesh.vert, but for those of the copies.
             copies: uniforms of each copy of the photo that the camera sees.
+            depth_is_read: soft edges leave no depth, but that of what shines through them; takes one pass more.
         """
         for program in (self._plain, self._cut):
             for name, value in uniforms.items():
@@ -107,19 +116,17 @@ class Stage:
         state = self._gloo.set_state
         state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
         self._gloo.set_viewport(*viewport)
-        for sheet, copy in itertools.product(self._sheets, copies):
-            for program in (self._plain, self._cut):
-                for name, value in copy.items():
-                    program[name] = value
-            sheet.draw(self._plain, sheet.opaque)
-            if sheet.soft is None:
-                continue
-            self._cut["opacity"] = _SOFT[1], 2.0
-            sheet.draw(self._cut, sheet.soft)
-            # The fringe is tested against depth but leaves none, so that nothing is cut out behind it.
-            state(blend=True, blend_func=("one", "one_minus_src_alpha"), depth_mask=False)
-            self._cut["opacity"] = _SOFT
-            sheet.draw(self._cut, sheet.soft)
+        for sheet in self._sheets:
+            for copy in copies:
+                sheet.draw(self._plain, sheet.opaque, copy)
+            # Soft edges after all that may shine through them; among themselves they lie far ones first.
+            state(blend=True, blend_func=("one", "one_minus_src_alpha"))
+            for opacity, leaves_depth in _DEPTH_OF_CORE if depth_is_read else _DEPTH_OF_ALL:
+                self._cut["opacity"] = opacity
+                # Layers behind the front one leave none: nothing of the front may be lost behind their edges.
+                state(depth_mask=leaves_depth and (depth_is_read or sheet is self._sheets[-1]))
+                for copy in copies:
+                    sheet.draw(self._cut, sheet.soft, copy)
             state(blend=False, depth_mask=True)
 
     def draw_depth(
@@ -136,10 +143,8 @@ class Stage:
         self._gloo.set_state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
         self._gloo.set_viewport(*viewport)
         for sheet, copy in itertools.product(self._sheets, copies):
-            for name, value in copy.items():
-                self._depth[name] = value
             for triangles in (sheet.opaque, sheet.soft):
-                sheet.draw(self._depth, triangles)
+                sheet.draw(self._depth, triangles, copy)
 
     def free(self) -> None:
         for sheet in self._sheets:
@@ -157,8 +162,10 @@ class _Sheet:
         self.opaque, self.soft = (gloo.IndexBuffer(part.ravel()) if len(part) else None for part in parts)
         self._photo = gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat="rgba8")
 
-    def draw(self, program: Any, triangles: Any) -> None:
+    def draw(self, program: Any, triangles: Any, copy: dict[str, Any]) -> None:
         if triangles is not None:
+            for name, value in copy.items():
+                program[name] = value
             program["position"] = self._vertices
             program["photo"] = self._photo
             program.draw("triangles", triangles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -126,11 +126,38 @@ def overshoot(
         extent: half width and height of the photo; the result has the same unit.
         frame: half width and height of the frame.
     """
+    most = 0.0
+    for place, ahead in _rim_places(cameras, frame, depths):
+        if ahead.any():
+            most = max(most, float((place[ahead] - extent).max()))
+    return most
+
+
+def seen(
+    cameras: Iterable[Camera], frame: tuple[float, float], depths: NDArray[np.float64] = _DEPTHS
+) -> tuple[float, float]:
+    """Half width and height of the part of the photo's plane that the clip ever shows; infinite where it looks up to
+    a horizon.
+
+    Args:
+        frame: half width and height of the frame; the result has the same unit.
+    """
+    most = np.zeros(2)
+    for place, ahead in _rim_places(cameras, frame, depths):
+        most = np.maximum(most, place.max(0)) if ahead.all() else np.full(2, np.inf)
+    return float(most[0]), float(most[1])
+
+
+def _rim_places(
+    cameras: Iterable[Camera], frame: tuple[float, float], depths: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """For each camera and depth: (N, 2) how far from the photo's middle the frame's rim meets a plane of that depth,
+    and (N,) whether that lies ahead of the camera.
+    """
     side = np.linspace(-1.0, 1.0, 9)
     ends = np.ones_like(side)
     rim = np.concatenate([np.column_stack(pair) for pair in ((side, ends), (side, -ends), (ends, side), (-ends, side))])
     rim = np.column_stack([rim * frame, np.ones(len(rim))])
-    most = 0.0
     for camera in cameras:
         to_clip = matrix(camera)
         c0, c1 = unprojection_scale(camera)
@@ -143,10 +170,7 @@ def overshoot(
             except np.linalg.LinAlgError:
                 continue  # seen edge on
             ahead = back[:, 2] > 1e-6
-            seen = np.abs(back[ahead, :2] / back[ahead, 2:])
-            if len(seen):
-                most = max(most, float((seen - extent).max()))
-    return most
+            yield np.abs(back[:, :2] / np.where(ahead, back[:, 2], 1.0)[:, None]), ahead
 
 
 def _border(
