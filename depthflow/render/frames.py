@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -21,7 +21,7 @@ from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
 from depthflow.render.effects import EffectsPass
 from depthflow.render.fill import Fill
-from depthflow.render.layers import peel
+from depthflow.render.layers import Layer, peel
 from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
@@ -246,13 +246,14 @@ class FrameRenderer:
         shift = self._reach * width / (2 * self.extent[0])
         count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
         window = self._inside_window(height, width)
-        return [
-            (
-                build(sheet.depth, cared=_both(sheet.shown, window), soft=self._softened(sheet.soft)),
-                self._picture(sheet.colour),
-            )
-            for sheet in peel(photo, depth, shift, count=count, fill=self._fill).sheets
-        ]
+
+        def made(sheet: Layer) -> tuple[Mesh, NDArray[np.uint8]]:
+            mesh = build(sheet.depth, cared=_both(sheet.shown, window), soft=self._softened(sheet.soft))
+            return mesh, self._picture(sheet.colour)
+
+        sheets = peel(photo, depth, shift, count=count, fill=self._fill).sheets
+        with ThreadPoolExecutor(len(sheets), thread_name_prefix="depthflow-mesh") as pool:
+            return list(pool.map(made, sheets))
 
     def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
         """(height, width): what the clip ever shows of the photo; None is all of it."""
