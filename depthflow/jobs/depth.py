@@ -18,10 +18,10 @@ Warn = Callable[[str], None]
 GRID = 1024
 """Longest side of the depth map that the mesh is made of, pixels."""
 CACHE_BYTES = 512 << 20
-_FINE_STEP = 1 / 512
-"""Levels that lie closer together make no stairs."""
 SMALL = 0.5
 """A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
+_WHOLE = 0.01
+"""How far from whole the levels of an 8-bit map may be."""
 EMBEDDED_ASPECT = 1.15
 """A depth map inside a photo may be this much wider or narrower: it is to be stretched over the photo."""
 FLAT = 0.05
@@ -55,7 +55,9 @@ def depth_of(photo: Photo, spec: DepthSpec, *, warn: Warn = lambda _: None, cach
     width, height = photo.size
     scale = min(1.0, GRID / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return fitted(find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes), photo, spec, size)
+    found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes)
+    depth = fitted(found, photo, spec, size)
+    return _unstepped(depth) if found.given else depth
 
 
 def check_named(spec: DepthSpec) -> None:
@@ -115,22 +117,23 @@ def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -
     if not found.given or max(depth.shape) < SMALL * max(size):
         depth = refine(depth, photo.pixels, size)
     else:
-        depth = _unstepped(_shrink(depth, size))
+        depth = _shrink(depth, size)
     return toned(depth, far=spec.far, near=spec.near, gamma=spec.gamma)
 
 
 def _unstepped(depth: F32) -> F32:
-    """A map of 256 levels or fewer with its steps smoothed, never by more than half a step: such maps know no more."""
+    """A map of 8 bits with its stairs smoothed, never by more than half a step: it knows no more.
+
+    At full size a step moves by half a pixel on screen, and every stair would cost triangles.
+    """
     import cv2
 
-    levels = np.unique(depth[::3, ::3])
-    step = float(np.diff(levels).min()) if 2 < len(levels) <= 256 else 0.0
-    if step < _FINE_STEP:
+    if np.abs(np.rint(depth * 255) - depth * 255).max() > _WHOLE:
         return depth
     smooth = depth
     for _ in range(2):
-        smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 * step, 2.0), np.float32)
-    return np.clip(smooth, np.maximum(depth - step / 2, 0), np.minimum(depth + step / 2, 1)).astype(np.float32)
+        smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 / 255, 2.0), np.float32)
+    return np.clip(smooth, np.maximum(depth - 0.5 / 255, 0), np.minimum(depth + 0.5 / 255, 1)).astype(np.float32)
 
 
 def is_local(source: str) -> bool:
