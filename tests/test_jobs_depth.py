@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -31,6 +32,18 @@ def test_the_stairs_of_8_bits_are_smoothed_within_half_a_step(tmp_path: Path) ->
     result = _for_the_mesh(stairs, tmp_path)
     assert np.abs(result - stairs).max() <= 0.5 / 255 + 1e-6
     assert np.abs(result - true).mean() < 0.6 * np.abs(stairs - true).mean()
+
+
+def test_also_where_the_map_is_larger_than_the_mesh_needs(tmp_path: Path) -> None:
+    y, x = np.mgrid[0:900, 0:1200] / 1200
+    true = x * 0.05 + y * 0.02
+    stairs = np.rint(true * 255) / 255
+    np.save(tmp_path / "depth.npy", stairs.astype(np.float32))
+    photo = open_photo(np.zeros((900, 1200, 3), np.uint8))
+    result = depth_of(photo, DepthSpec(file=str(tmp_path / "depth.npy")), cache_bytes=0)
+    flat = np.abs(np.diff(result, 2, axis=1))
+    plain = cv2.resize(stairs.astype(np.float32), result.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert flat.max() < 0.6 * np.abs(np.diff(plain, 2, axis=1)).max()
 
 
 @pytest.mark.parametrize("levels", [2, 65535])

@@ -57,7 +57,7 @@ def depth_of(photo: Photo, spec: DepthSpec, *, warn: Warn = lambda _: None, cach
     size = max(1, round(width * scale)), max(1, round(height * scale))
     found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes)
     depth = fitted(found, photo, spec, size)
-    return _unstepped(depth) if found.given else depth
+    return _unstepped(depth) if found.given and _has_8_bits(found.depth) else depth
 
 
 def check_named(spec: DepthSpec) -> None:
@@ -121,15 +121,18 @@ def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -
     return toned(depth, far=spec.far, near=spec.near, gamma=spec.gamma)
 
 
+def _has_8_bits(depth: F32) -> bool:
+    levels = depth[::4, ::4] * 255
+    return float(np.abs(np.rint(levels) - levels).max()) < _WHOLE
+
+
 def _unstepped(depth: F32) -> F32:
-    """A map of 8 bits with its stairs smoothed, never by more than half a step: it knows no more.
+    """A map that had 8 bits with its stairs smoothed, never by more than half a step: it knows no more.
 
     At full size a step moves by half a pixel on screen, and every stair would cost triangles.
     """
     import cv2
 
-    if np.abs(np.rint(depth * 255) - depth * 255).max() > _WHOLE:
-        return depth
     smooth = depth
     for _ in range(2):
         smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 / 255, 2.0), np.float32)
