@@ -63,6 +63,20 @@ def state_dir() -> Path:
     return _folder("DEPTHFLOW_STATE_DIR", platformdirs.user_state_dir(_APP, appauthor=False))
 
 
+def runtime_dir() -> Path:
+    """What lives as long as the daemon: its socket (DEPTHFLOW_RUNTIME_DIR overrides).
+
+    The user's runtime folder, where the system has one (XDG_RUNTIME_DIR): private, and gone after a reboot.
+    """
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    return _folder("DEPTHFLOW_RUNTIME_DIR", str(Path(session) / _APP if session else state_dir() / "run"))
+
+
+def socket_file() -> Path:
+    """The daemon's Unix socket (DEPTHFLOW_SOCKET overrides); it is there while a daemon runs."""
+    return _folder("DEPTHFLOW_SOCKET", str(runtime_dir() / "depthflowd.sock"))
+
+
 def user_config_file() -> Path:
     """The user's settings file; it need not exist."""
     return config_dir() / "depthflow.toml"

@@ -27,7 +27,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in [name for name in os.environ if name.startswith("DEPTHFLOW_")]:
             if name not in _OF_THE_MACHINE:
                 patch.delenv(name)
-        for name in ("config", "cache", "models", "state"):
+        for name in ("config", "cache", "models", "state", "runtime"):
             patch.setenv(f"DEPTHFLOW_{name.upper()}_DIR", str(root / name))
         yield root
 
