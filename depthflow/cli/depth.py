@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-OUTPUT, ESTIMATE, TONE, TALK = "Output", "Estimate", "Tone", "What is printed"
+from depthflow.cli import depth_options
+from depthflow.cli.panels import OUTPUT, TALK, option
 
 # name on the command line -> (suffix, bits it stands for)
 FORMATS: dict[str, tuple[str, int | None]] = {
@@ -22,15 +23,11 @@ FORMATS: dict[str, tuple[str, int | None]] = {
 }
 
 
-def _option(panel: str, *names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
-
-
 def depth(
     photo: Annotated[str, typer.Argument(metavar="PHOTO", help="Photo, http(s) address, or - for standard input.")],
     output: Annotated[
         Path | None,
-        _option(
+        option(
             OUTPUT,
             "-o",
             "--output",
@@ -40,70 +37,38 @@ def depth(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        _option(OUTPUT, "--format", help="png, png8, png16, exr, npy or tiff; else by the suffix.", metavar="NAME"),
+        option(OUTPUT, "--format", help="png, png8, png16, exr, npy or tiff; else by the suffix.", metavar="NAME"),
     ] = None,
     bits: Annotated[
         int | None,
-        _option(OUTPUT, "--bits", help="8 or 16; 32 for tiff and exr. PNG has 16 by default.", metavar="BITS"),
+        option(OUTPUT, "--bits", help="8 or 16; 32 for tiff and exr. PNG has 16 by default.", metavar="BITS"),
     ] = None,
     colormap: Annotated[
         str | None,
-        _option(OUTPUT, "--colormap", help="In colour, to look at: inferno, turbo, viridis, ...", metavar="NAME"),
+        option(OUTPUT, "--colormap", help="In colour, to look at: inferno, turbo, viridis, ...", metavar="NAME"),
     ] = None,
     size: Annotated[
         str,
-        _option(OUTPUT, "--size", help="photo, WIDTHxHEIGHT, or pixels of the longer side.", metavar="SIZE"),
+        option(OUTPUT, "--size", help="photo, WIDTHxHEIGHT, or pixels of the longer side.", metavar="SIZE"),
     ] = "photo",
-    raw: Annotated[bool, _option(OUTPUT, "--raw", help="As the network gives it: its own size, soft edges.")] = False,
-    invert: Annotated[bool, _option(OUTPUT, "--invert", help="Write near as black instead of white.")] = False,
+    raw: Annotated[bool, option(OUTPUT, "--raw", help="As the network gives it: its own size, soft edges.")] = False,
+    invert: Annotated[bool, option(OUTPUT, "--invert", help="Write near as black instead of white.")] = False,
     overwrite: Annotated[
-        bool | None, _option(OUTPUT, "--overwrite/--no-overwrite", help="Replace a file that is there.")
+        bool | None, option(OUTPUT, "--overwrite/--no-overwrite", help="Replace a file that is there.")
     ] = None,
-    model: Annotated[
-        str | None, _option(ESTIMATE, "--model", help="Depth network: a name, or an .onnx file.", metavar="NAME|FILE")
-    ] = None,
-    fallback: Annotated[
-        str | None,
-        _option(ESTIMATE, "--fallback", help="If that is not here: none (stop), or builtin (use it).", metavar="WHAT"),
-    ] = None,
-    provider: Annotated[
-        str | None,
-        _option(ESTIMATE, "--provider", help="ONNX Runtime: auto, cpu, cuda, coreml, directml, ...", metavar="NAME"),
-    ] = None,
-    embedded_depth: Annotated[
-        bool | None,
-        _option(
-            ESTIMATE, "--embedded-depth/--no-embedded-depth", help="Use the depth inside a portrait photo, if any."
-        ),
-    ] = None,
-    network_size: Annotated[
-        int | None,
-        _option(
-            ESTIMATE, "--network-size", help="Pixels that the network sees; more is sharper, slower.", metavar="PIXELS"
-        ),
-    ] = None,
-    tiles: Annotated[
-        int | None, _option(ESTIMATE, "--tiles", help="Parts along the longer side, for finer depth; 1 to 8.")
-    ] = None,
-    flip: Annotated[
-        bool | None,
-        _option(ESTIMATE, "--flip/--no-flip", help="Average with the mirrored photo: steadier, twice the time."),
-    ] = None,
-    depth_far: Annotated[
-        float | None, _option(TONE, "--depth-far", help="Depth that becomes farthest, 0 to 1; what is behind too.")
-    ] = None,
-    depth_near: Annotated[
-        float | None, _option(TONE, "--depth-near", help="Depth that becomes nearest, 0 to 1; what is before too.")
-    ] = None,
-    depth_gamma: Annotated[
-        float | None, _option(TONE, "--depth-gamma", help="Above 1 moves the middle away; 0.1 to 10.")
-    ] = None,
-    depth_percentile: Annotated[
-        float | None,
-        _option(TONE, "--depth-percentile", help="Percent cut off at each end of the depth range; 0 to 20."),
-    ] = None,
-    as_json: Annotated[bool, _option(TALK, "--json", help="One JSON object on standard output.")] = False,
-    quiet: Annotated[bool, _option(TALK, "-q", "--quiet", help="Errors only.")] = False,
+    model: depth_options.Model = None,
+    fallback: depth_options.Fallback = None,
+    embedded_depth: depth_options.Embedded = None,
+    network_size: depth_options.NetworkSize = None,
+    tiles: depth_options.Tiles = None,
+    flip: depth_options.Flip = None,
+    depth_far: depth_options.Far = None,
+    depth_near: depth_options.Near = None,
+    depth_gamma: depth_options.Gamma = None,
+    depth_percentile: depth_options.Percentile = None,
+    provider: depth_options.Provider = None,
+    as_json: Annotated[bool, option(TALK, "--json", help="One JSON object on standard output.")] = False,
+    quiet: Annotated[bool, option(TALK, "-q", "--quiet", help="Errors only.")] = False,
 ) -> None:
     """Estimate a photo's depth and save it as a picture: white is near, grey values are linear in 1/distance."""
     from depthflow.errors import DepthFlowError
