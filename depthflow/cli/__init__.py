@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from depthflow.cli import cache, config, doctor, effects, make, models, presets, render, watch
+from depthflow.cli import cache, config, daemon, doctor, effects, make, models, presets, render, watch
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
 from depthflow.cli.layers import layers
@@ -61,6 +61,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(effects.effects, name="effects")
 app.add_typer(config.app, name="config")
 app.add_typer(cache.app, name="cache")
+app.add_typer(daemon.app, name="daemon")
 
 
 def main() -> None:

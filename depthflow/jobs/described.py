@@ -12,6 +12,8 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from pydantic import BaseModel
+
 
 @cache
 def descriptions(model: type) -> dict[str, str]:
@@ -26,8 +28,12 @@ def add_descriptions(schema: dict[str, Any], model: type) -> None:
     """A `json_schema_extra` of pydantic: puts the docstrings into a model's JSON schema."""
     found: dict[str, str] = {}
     for owner in reversed(model.__mro__):
-        if owner.__module__.startswith("depthflow."):
+        if owner.__module__.startswith(("depthflow.", "depthflow_daemon.")):
             found |= descriptions(owner)
+    if issubclass(model, BaseModel):
+        found |= {
+            field.alias: found[name] for name, field in model.model_fields.items() if field.alias and name in found
+        }
     for name, field in schema.get("properties", {}).items():
         if name in found:
             field.setdefault("description", found[name])
