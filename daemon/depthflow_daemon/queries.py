@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from depthflow.errors import UsageError
 from depthflow_daemon.clock import Clock
@@ -25,20 +28,68 @@ class Queries:
         with self._database.reading() as db:
             return self._get(db, job)
 
-    def page(self, *, state: State | None = None, before: int | None = None, limit: int = 50) -> list[Job]:
+    def page(
+        self,
+        *,
+        state: State | Sequence[State] | None = None,
+        below: str | None = None,
+        search: str = "",
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
         """Jobs, newest first.
 
         Args:
+            state: one of these.
+            below: those whose source lies in this folder.
+            search: those whose source has this text in it; the case of A to Z does not matter.
             before: the last id of the page before.
+            after: the same, and the oldest first; 0 begins there.
             limit: 1 to 1000.
         """
         if not 1 <= limit <= 1000:
             raise UsageError(f"limit {limit} is out of range", "allowed: 1 to 1000")
-        before = 2**63 - 1 if before is None else before
-        which, values = ("state = ? AND ", (state,)) if state else ("", ())
-        query = SELECT + f"WHERE {which}id < ? ORDER BY id DESC LIMIT ?"
+        states = (state,) if isinstance(state, str) else tuple(state or ())
+        newest = after is None
+        which = ["id < ?" if newest else "id > ?"]
+        values: list[Any] = [after if after is not None else 2**63 - 1 if before is None else before]
+        if states:
+            which.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        if below is not None:
+            # The character behind the slash; SQLite compares texts byte by byte.
+            which.append("source > ? AND source < ?")
+            values += [f"{below}/", f"{below}0"]
+        if search:
+            which.append("source LIKE ? ESCAPE '\\'")
+            values.append("%" + re.sub(r"([%_\\])", r"\\\1", search) + "%")
+        order = "DESC" if newest else "ASC"
+        inner = f"SELECT id FROM jobs WHERE {' AND '.join(which)} ORDER BY id {order} LIMIT ?"  # noqa: S608 - our words
+        if below is not None or search:
+            # By the index that has no specs in it: rows are long, and 100,000 are looked through in milliseconds.
+            inner = inner.replace("FROM jobs", "FROM jobs INDEXED BY jobs_names")
         with self._database.reading() as db:
-            return [job_of(row) for row in db.execute(query, (*values, before, limit))]
+            query = SELECT + f"WHERE id IN ({inner}) ORDER BY id {order}"
+            return [job_of(row) for row in db.execute(query, (*values, limit))]
+
+    def standing(self, key: str) -> Job | None:
+        """The job that has this work, whatever became of it; see `store.job_key`."""
+        with self._database.reading() as db:
+            row = db.execute(SELECT + "WHERE key = ? AND state <> 'skipped'", (key,)).fetchone()
+        return None if row is None else job_of(row)
+
+    def requested(self, key: str) -> tuple[Job, str] | None:
+        """The job that a client's request made, and the request's digest; None if no such request is known."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT job, digest FROM requests WHERE key = ?", (key,)).fetchone()
+            return None if row is None else (self._get(db, row["job"]), row["digest"])
+
+    def sources(self, below: str) -> set[str]:
+        """What any job, ended or not, was made from in this folder."""
+        query = "SELECT DISTINCT source FROM jobs INDEXED BY jobs_names WHERE source > ? AND source < ?"
+        with self._database.reading() as db:
+            return {row["source"] for row in db.execute(query, (f"{below}/", f"{below}0"))}
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state; all states are there."""
@@ -79,7 +130,18 @@ class Queries:
         query = f"SELECT id, at, job, kind, data FROM events WHERE {which}id > ? ORDER BY id LIMIT ?"  # noqa: S608
         with self._database.reading() as db:
             rows = db.execute(query, (*values, after, limit))
-            return [Event(row["id"], row["at"], row["job"], row["kind"], json.loads(row["data"])) for row in rows]
+            return [_event_of(row) for row in rows]
+
+    def last_event(self) -> int:
+        """The id of the newest line of the log; 0 if there is none."""
+        with self._database.reading() as db:
+            return int(db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+    def latest_events(self, job: int, limit: int = 100) -> list[Event]:
+        """The last lines of a job's log, oldest first."""
+        query = "SELECT id, at, job, kind, data FROM events WHERE job = ? ORDER BY id DESC LIMIT ?"
+        with self._database.reading() as db:
+            return [_event_of(row) for row in reversed(db.execute(query, (job, limit)).fetchall())]
 
     @property
     def paused(self) -> bool:
@@ -112,6 +174,10 @@ class Queries:
     def _flag(self, db: sqlite3.Connection, name: str) -> bool:
         row = db.execute("SELECT value FROM flags WHERE name = ?", (name,)).fetchone()
         return row is not None and row["value"] == "1"
+
+
+def _event_of(row: sqlite3.Row) -> Event:
+    return Event(row["id"], row["at"], row["job"], row["kind"], json.loads(row["data"]))
 
 
 def job_of(row: sqlite3.Row) -> Job:

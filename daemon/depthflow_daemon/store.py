@@ -35,6 +35,8 @@ MAX_RETRIES = 12
 """Transient failures in a row before a job is given up: about six hours."""
 BACKOFF_SECONDS = 10.0
 BACKOFF_MAX_SECONDS = 3600.0
+REQUEST_SECONDS = 7 * 86400.0
+"""So long a request that is sent again is known."""
 
 Failure = Literal["transient", "permanent", "crash"]
 
@@ -99,6 +101,7 @@ class Store(Queries):
         window: str = "",
         file: tuple[str, str] | None = None,
         note: str = "{}",
+        request: tuple[str, str] | None = None,
     ) -> Job:
         """Queue work, unless it is queued or done already: then the job that comes back is `skipped`.
 
@@ -110,6 +113,8 @@ class Store(Queries):
             priority: -100 to 100, higher goes first.
             file: path and signature, remembered together with the job (see `remember`).
             note: kept with the job for whoever added it.
+            request: the client's name for its request, and a digest of the request, remembered together with the job
+                for REQUEST_SECONDS (see `requested`).
 
         Raises:
             UsageError: priority or window are not allowed.
@@ -138,6 +143,10 @@ class Store(Queries):
             db.execute("UPDATE jobs SET note = ? WHERE id = ?", (note, added))
             if file is not None:
                 self._remember(db, *file, "job")
+            if request is not None:
+                now = self._clock.wall()
+                db.execute("DELETE FROM requests WHERE at < ?", (now - REQUEST_SECONDS,))
+                db.execute("INSERT INTO requests VALUES (?, ?, ?, ?)", (*request, added, now))
             self._log(db, added, kind, source=source)
             return self._get(db, added)
 

@@ -1,0 +1,116 @@
+"""What the API uses of the daemon: the parts, the limits, and where files may lie. It does no work itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from depthflow.client import models
+from depthflow_daemon.hub import Hub
+from depthflow_daemon.store import Store
+
+
+class Engine(Protocol):
+    """What the API asks of the engine."""
+
+    def wake(self) -> None:
+        """There may be something to take."""
+
+    def workers(self) -> Sequence[dict[str, Any]]:
+        """Its processes: name, kind, pid, state, job, memory_bytes."""
+
+    def facts(self) -> dict[str, Any]:
+        """Whatever else is worth knowing; `restarts` counts workers that had to be replaced."""
+
+
+class Folders(Protocol):
+    """What the API asks of the watched folders."""
+
+    def list(self) -> Sequence[models.Folder]:
+        """All of them, in the order of the settings."""
+
+    def pause(self, name: str, paused: bool) -> models.Folder:
+        """Take no photos from it, or take them again. Raises UnknownNameError."""
+
+    def rescan(self, name: str) -> models.Folder:
+        """Look at all its files again. Raises UnknownNameError."""
+
+
+class NoFolders:
+    """A daemon that watches nothing."""
+
+    def list(self) -> Sequence[models.Folder]:
+        return ()
+
+    def pause(self, name: str, paused: bool) -> models.Folder:
+        from depthflow.errors import UnknownNameError
+
+        raise UnknownNameError("folder", name, [])
+
+    def rescan(self, name: str) -> models.Folder:
+        return self.pause(name, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where files lie.
+
+    Attributes:
+        work: the daemon's own folder, for uploads and what is made of them.
+        roots: folders below which submitted paths must lie, photos and results alike; none allows uploads only.
+    """
+
+    work: Path
+    roots: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is accepted.
+
+    Attributes:
+        upload_bytes: of a whole request with files.
+        body_bytes: of every other request.
+        pixels: of a photo, before it is decoded.
+        frames: of all outputs of a job together.
+        requests_per_second: of one client, in the long run; twice as many at once.
+        streams: of events, open at once.
+        previews: at once.
+        preview_idle_seconds: a preview that nobody looks at ends after this.
+        preview_seconds: every preview ends after this.
+    """
+
+    upload_bytes: int = 1 << 30
+    body_bytes: int = 1 << 20
+    pixels: int = 250_000_000
+    frames: int = 200_000
+    requests_per_second: float = 500.0
+    streams: int = 64
+    previews: int = 2
+    preview_idle_seconds: float = 60.0
+    preview_seconds: float = 3600.0
+
+
+@dataclass
+class Core:
+    """The daemon as the API sees it.
+
+    Attributes:
+        drain: begins the daemon's end: no job begins any more, and it ends when the running ones have.
+        draining: whether the end has begun.
+        started_at, started: when the daemon began, on the wall clock and on the monotonic one.
+    """
+
+    store: Store
+    hub: Hub
+    engine: Engine
+    places: Places
+    folders: Folders = field(default_factory=NoFolders)
+    limits: Limits = field(default_factory=Limits)
+    drain: Callable[[], None] = lambda: None
+    draining: Callable[[], bool] = lambda: False
+    started_at: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
