@@ -100,7 +100,9 @@ class FolderSettings(Part):
         return WatchFolder(self.input, self.output, self.archive or self.output / "archive", self.preset)
 
 
-Folders = Annotated[tuple[FolderSettings, ...], BeforeValidator(lambda value: _is_list(value, "each as [[folders]]"))]
+FolderList = Annotated[
+    tuple[FolderSettings, ...], BeforeValidator(lambda value: _is_list(value, "each as [[folders]]"))
+]
 
 
 class EngineSettings(Part):
@@ -248,7 +250,7 @@ class DaemonSettings(Part):
     """File of the queue, on a local disk; by default depthflowd.db in the user's state folder."""
     drain_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
     """How long running jobs may go on after the signal to end; then they are given back to the queue."""
-    folders: Folders = ()
+    folders: FolderList = ()
     engine: EngineSettings = EngineSettings()
     api: ApiSettings = ApiSettings()
     logs: LogSettings = LogSettings()

@@ -148,6 +148,13 @@ class Queries:
         with self._database.reading() as db:
             return self._flag(db, "paused")
 
+    def paused_folders(self) -> set[str]:
+        """Names of the watched folders whose photos are not to be taken."""
+        start = "paused folder "
+        with self._database.reading() as db:
+            rows = db.execute("SELECT name FROM flags WHERE name GLOB ?", (f"{start}*",))
+            return {row["name"].removeprefix(start) for row in rows}
+
     def seconds_to_next(self) -> float | None:
         """Until the first waiting job's next try; None if none waits. Windows open besides."""
         with self._database.reading() as db:

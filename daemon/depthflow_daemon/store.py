@@ -410,6 +410,16 @@ class Store(Queries):
             db.execute("INSERT OR REPLACE INTO flags VALUES ('paused', ?)", (str(int(paused)),))
             self._log(db, None, "paused" if paused else "resumed")
 
+    def pause_folder(self, name: str, paused: bool = True) -> None:
+        """Note that photos of a watched folder are not to be taken; it outlasts the daemon."""
+        flag = f"paused folder {name}"
+        with self._database.transaction() as db:
+            if paused:
+                db.execute("INSERT OR REPLACE INTO flags VALUES (?, '1')", (flag,))
+            else:
+                db.execute("DELETE FROM flags WHERE name = ?", (flag,))
+            self._log(db, None, "folder-paused" if paused else "folder-resumed", folder=name)
+
     # -- files that were dealt with --------------------------------------------------------------------------------
 
     def remember(self, path: str, signature: str, outcome: str) -> None:
