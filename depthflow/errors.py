@@ -12,7 +12,8 @@
     │   ├── RuntimeMissingError       a library that comes by extra is not installed, or ONNX Runtime runs nowhere
     │   ├── DownloadError             no network, offline mode, or the server has another file
     │   ├── OutputError               the result cannot be written where it was asked for
-    │   └── StoreError                the daemon's database cannot be used, or another daemon has it
+    │   ├── StoreError                the daemon's database cannot be used, or another daemon has it
+    │   └── ServerError               no daemon answers, or it cannot do now what it is asked for
     ├── BatchError                5   some of several jobs failed, the others are done
     └── Cancelled               130   stopped on request; nothing half-written is left
 
@@ -110,6 +111,10 @@ class OutputError(SystemError_):
 
 class StoreError(SystemError_):
     """The daemon's database cannot be used, or another daemon has it."""
+
+
+class ServerError(SystemError_):
+    """No daemon answers, or it cannot do now what it is asked for."""
 
 
 class BatchError(DepthFlowError):

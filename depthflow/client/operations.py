@@ -1,0 +1,326 @@
+"""All that can be asked of a daemon: one table, from which both clients take their methods.
+
+Every function here is an operation in the sense of `steps`: it says what to send and what the answer means.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, TypeAdapter
+
+from depthflow.client import models
+from depthflow.client.asking import ask, nothing, text
+from depthflow.client.listening import PATIENCE_S, events, follow, until_ended
+from depthflow.client.refusals import no_answer
+from depthflow.client.steps import Call, File, Flow, Give, Read, Shut, Sleep, Stream, Where
+from depthflow.errors import InputError, OutputError
+
+_FOLDERS = TypeAdapter(list[models.Folder])
+_PRESETS = TypeAdapter(list[models.Preset])
+_MODELS = TypeAdapter(list[models.Model])
+PAGE = 200
+Photo = str | os.PathLike[str] | bytes
+
+__all__ = ["events", "follow"]
+
+# -- jobs ----------------------------------------------------------------------------------------------------------
+
+
+def submit(
+    photo: Photo,
+    *,
+    spec: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    priority: int = 0,
+    hold: bool = False,
+    window: str = "",
+    name: str = "photo",
+    roots: Sequence[str] | None = None,
+    key: str | None = None,
+) -> Flow[models.Job]:
+    """Queue a job.
+
+    Files are named by their paths if the daemon listens on a Unix socket and may read them there; otherwise they are
+    sent: the photo, the depth map and the sound, as `spec` names them.
+
+    Args:
+        photo: path, or the bytes of an image file.
+        spec: parts of a JobSpec, such as {"motion": {"name": "zoom"}, "outputs": [{"format": "gif"}]}.
+        preset: a preset of the daemon's library.
+        hold: let it not begin until it is released.
+        window: times of day at which it may begin, such as "22:00-06:00".
+        name: of the photo, if it is given as bytes.
+        roots: folders that the daemon takes paths from; None asks it. Whoever submits much may ask once (`system`).
+        key: two requests with one key are one job, for some hours; None makes a new one.
+
+    Returns:
+        The job; `skipped` if the same work is queued or done already.
+
+    Raises:
+        InputError: a file cannot be read. UsageError: the daemon refuses the job. ServerError: no daemon answers.
+    """
+    parts = copy.deepcopy(dict(spec or {}))
+    parts.pop("photo", None)
+    files = {"photo": File(name, photo) if isinstance(photo, bytes) else _file(photo)}
+    depth = parts.get("depth")
+    if isinstance(depth, dict) and depth.get("file"):
+        files["depth"] = _file(depth["file"])
+    if parts.get("audio"):
+        files["audio"] = _file(parts["audio"])
+    by_path = yield from _all_seen(files.values(), roots)
+    job = models.Submit(spec=parts, preset=preset, priority=priority, hold=hold, window=window)
+    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    if by_path:
+        _name_by_path(parts, files)
+        job = job.model_copy(update={"photo": str(files["photo"].content), "spec": parts})
+        call = Call("POST", "/v1/jobs", json=_json(job), headers=headers, repeatable=True)
+    else:
+        if "depth" in files:
+            del parts["depth"]["file"]
+        parts.pop("audio", None)
+        call = Call("POST", "/v1/jobs", form={"job": _json(job)}, files=files, headers=headers, repeatable=True)
+    return (yield from ask(call, models.Job.model_validate_json))
+
+
+def _file(path: str | os.PathLike[str]) -> File:
+    place = Path(path).expanduser().absolute()
+    if not place.is_file():
+        raise InputError(f"{path}: there is no such file", "name a file on this computer")
+    if not os.access(place, os.R_OK):
+        raise InputError(f"{path}: cannot be read", "look at its permissions")
+    return File(place.name, place)
+
+
+def _all_seen(files: Collection[File], roots: Sequence[str] | None) -> Flow[bool]:
+    """Whether the daemon sees these files as we do, and may read them."""
+    address = yield Where()
+    paths = [file.content for file in files if isinstance(file.content, Path)]
+    if address.socket is None or len(paths) < len(files):
+        return False
+    if roots is None:
+        roots = (yield from system()).roots
+    places = [Path(root).resolve() for root in roots]
+    return all(any(path.resolve().is_relative_to(place) for place in places) for path in paths)
+
+
+def _name_by_path(parts: dict[str, Any], files: Mapping[str, File]) -> None:
+    if "depth" in files:
+        parts["depth"]["file"] = str(files["depth"].content)
+    if "audio" in files:
+        parts["audio"] = str(files["audio"].content)
+
+
+def job(job: int) -> Flow[models.JobDetail]:
+    """All that is known of a job. Raises UsageError: there is none of this number."""
+    return _detail(job)
+
+
+def _detail(job: int) -> Flow[models.JobDetail]:
+    return ask(_get(f"/v1/jobs/{job}"), models.JobDetail.model_validate_json)
+
+
+def page(
+    *,
+    state: models.JobState | None = None,
+    folder: str | None = None,
+    search: str | None = None,
+    sort: models.JobSort = "newest",
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Flow[models.JobPage]:
+    """Some jobs.
+
+    Args:
+        state, folder: only those in that state, or from that watched folder.
+        search: only those with this text in the photo's name.
+        limit: at most so many.
+        cursor: `next_cursor` of the page before.
+    """
+    asked = {"state": state, "folder": folder, "search": search, "sort": sort, "limit": limit, "cursor": cursor}
+    return ask(_get("/v1/jobs", asked), models.JobPage.model_validate_json)
+
+
+def jobs(
+    *,
+    state: models.JobState | None = None,
+    folder: str | None = None,
+    search: str | None = None,
+    sort: models.JobSort = "newest",
+) -> Stream[models.Job]:
+    """All jobs, page by page; arguments as in `page`."""
+    cursor = None
+    while True:
+        found = yield from page(state=state, folder=folder, search=search, sort=sort, limit=PAGE, cursor=cursor)
+        for each in found.items:
+            yield Give(each)
+        if (cursor := found.next_cursor) is None:
+            return
+
+
+def cancel(job: int) -> Flow[models.Job]:
+    """Stop a job; one that runs is marked `stopping` and is cancelled a moment later."""
+    return ask(Call("POST", f"/v1/jobs/{job}/cancel"), models.Job.model_validate_json)
+
+
+def retry(job: int) -> Flow[models.Job]:
+    """Queue a job that failed, was cancelled or waits, with a clean record."""
+    return ask(Call("POST", f"/v1/jobs/{job}/retry"), models.Job.model_validate_json)
+
+
+def change(job: int, *, priority: int | None = None, hold: bool | None = None) -> Flow[models.Job]:
+    """Give a job another priority (-100 to 100, higher goes first), or hold it back, or release it."""
+    change = models.Change(priority=priority, hold=hold)
+    call = Call("PATCH", f"/v1/jobs/{job}", json=_json(change), repeatable=True)
+    return ask(call, models.Job.model_validate_json)
+
+
+def wait(job: int, *, patience: float = PATIENCE_S) -> Flow[models.JobDetail]:
+    """Wait until a job has ended, in whatever way; then all that is known of it."""
+    yield from until_ended(job, patience=patience)
+    return (yield from _detail(job))
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def download(job: int, number: int, target: str | os.PathLike[str], *, overwrite: bool = False) -> Flow[Path]:
+    """Save one file that a job made; it gets its name when it is whole.
+
+    Args:
+        number: of the output, from 1.
+        target: the file.
+
+    Raises:
+        UsageError: there is no such output. OutputError: the target is there already, or cannot be written.
+    """
+    import httpx
+
+    path = Path(target)
+    address = yield Where()
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: is there already", "--overwrite replaces it, or choose another name")
+    for left in (2, 1, 0):
+        yield from ask(_get(f"/v1/jobs/{job}/outputs/{number}"), nothing, opened=True)
+        try:
+            return (yield from _saved(path))
+        except httpx.RequestError as error:
+            if not left:
+                raise no_answer(address, error) from error
+        yield Shut()
+        yield Sleep(0.5)
+    raise AssertionError("the last try returns or raises")
+
+
+def _saved(path: Path) -> Flow[Path]:
+    work = path.with_name(f".{path.stem[:40]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        with work.open("xb") as file:
+            while chunk := (yield Read()):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        return work.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}", "choose another place") from error
+    finally:
+        with suppress(OSError):
+            work.unlink()
+
+
+def thumbnail(job: int) -> Flow[bytes]:
+    """The photo, small, as an image file."""
+    return ask(_get(f"/v1/jobs/{job}/thumbnail"), bytes)
+
+
+def depth(job: int) -> Flow[bytes]:
+    """The depth map, small, as an image file."""
+    return ask(_get(f"/v1/jobs/{job}/depth"), bytes)
+
+
+# -- the daemon ----------------------------------------------------------------------------------------------------
+
+
+def pause() -> Flow[None]:
+    """Let no job begin; what runs goes on."""
+    return ask(Call("POST", "/v1/queue/pause", repeatable=True), nothing)
+
+
+def resume() -> Flow[None]:
+    """Let jobs begin again."""
+    return ask(Call("POST", "/v1/queue/resume", repeatable=True), nothing)
+
+
+def folders() -> Flow[list[models.Folder]]:
+    """The watched folders."""
+    return ask(_get("/v1/folders"), _FOLDERS.validate_json)
+
+
+def pause_folder(name: str) -> Flow[models.Folder]:
+    """Take no photos from a watched folder."""
+    return _folder(name, "pause")
+
+
+def resume_folder(name: str) -> Flow[models.Folder]:
+    """Take photos from it again."""
+    return _folder(name, "resume")
+
+
+def rescan_folder(name: str) -> Flow[models.Folder]:
+    """Look at all files of a watched folder again."""
+    return _folder(name, "rescan")
+
+
+def _folder(name: str, what: str) -> Flow[models.Folder]:
+    call = Call("POST", f"/v1/folders/{quote(name, safe='')}/{what}", repeatable=True)
+    return ask(call, models.Folder.model_validate_json)
+
+
+def presets() -> Flow[list[models.Preset]]:
+    """The presets of the daemon's library."""
+    return ask(_get("/v1/presets"), _PRESETS.validate_json)
+
+
+def preset(name: str) -> Flow[models.PresetDetail]:
+    """One preset with what it says."""
+    return ask(_get(f"/v1/presets/{quote(name, safe='')}"), models.PresetDetail.model_validate_json)
+
+
+def depth_models() -> Flow[list[models.Model]]:
+    """The depth networks that the daemon knows."""
+    return ask(_get("/v1/models"), _MODELS.validate_json)
+
+
+def system() -> Flow[models.System]:
+    """The daemon and its machine: version, workers, limits, how many jobs are in each state."""
+    return ask(_get("/v1/system"), models.System.model_validate_json)
+
+
+def drain() -> Flow[None]:
+    """Let the daemon end when what runs has ended."""
+    return ask(Call("POST", "/v1/system/drain", repeatable=True), nothing)
+
+
+def health() -> Flow[models.Health]:
+    """Whether the daemon is well. Raises ServerError: it is not."""
+    return ask(_get("/healthz"), models.Health.model_validate_json)
+
+
+def metrics() -> Flow[str]:
+    """Its numbers, in the text format of Prometheus."""
+    return ask(_get("/metrics"), text)
+
+
+def _get(path: str, params: Mapping[str, Any] | None = None) -> Call:
+    return Call("GET", path, params=params or {}, repeatable=True)
+
+
+def _json(body: BaseModel) -> str:
+    return body.model_dump_json(exclude_none=True)
