@@ -2,7 +2,7 @@
 
     python benchmarks/store.py [--jobs 100000] [--rounds 50]
 
-Prints median and worst over the rounds, with the machine and the date.
+Prints median, worst and CPU over the rounds, with the machine, its load and the date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def filled(path: Path, jobs: int) -> Store:
                 (
                     f"{n:064x}",
                     states[n % len(states)],
-                    f"/in/{n}.jpg",
+                    f"/home/somebody/pictures/2026/summer/{n}.jpg",
                     spec,
                     n % 7,
                     "22:00-06:00" if n % 5 == 0 else "",
@@ -68,17 +68,26 @@ def main() -> None:
         middle = args.jobs // 2
         rows: dict[str, Callable[[], object]] = {
             "list the newest page (50)": store.page,
+            "list the oldest page": lambda: store.page(after=0),
             "list a page in the middle": lambda: store.page(before=middle),
             "list a page of failed jobs": lambda: store.page(state="failed", before=middle),
+            "list failed and waiting jobs": lambda: store.page(state=("failed", "waiting")),
+            "search, many found": lambda: store.page(search=".jpg"),
+            "search, one found": lambda: store.page(search=f"/{middle}.jpg"),
+            "search, none found": lambda: store.page(search="nothing"),
+            "a folder's failed, none found": lambda: store.page(below="/elsewhere", state="failed"),
             "count by state": store.counts,
             "take a job": lambda: store.take("worker"),
             "add a job": lambda: store.add(f"new-{next(number)}", "{}", source="/in/new.jpg", outputs=["/out/new.mp4"]),
         }
-        print(f"{datetime.date.today()}, {platform.platform()}, {os.cpu_count()} cores, {args.jobs} jobs\n")
-        print(f"{'':<28}{'median ms':>12}{'worst ms':>12}")
+        machine = f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        print(f"{datetime.date.today()}, {machine}, {args.jobs} jobs\n")
+        print(f"{'':<30}{'median ms':>12}{'worst ms':>12}{'CPU ms':>12}")
         for name, work in rows.items():
+            cpu = time.process_time()
             took = milliseconds(work, args.rounds)
-            print(f"{name:<28}{statistics.median(took):>12.2f}{max(took):>12.2f}")
+            cpu = 1000 * (time.process_time() - cpu) / args.rounds
+            print(f"{name:<30}{statistics.median(took):>12.2f}{max(took):>12.2f}{cpu:>12.2f}")
 
 
 if __name__ == "__main__":

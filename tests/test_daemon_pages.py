@@ -38,7 +38,7 @@ def test_pages_of_some_states(store: Store) -> None:
 
 def test_pages_of_a_folder(store: Store) -> None:
     assert ids(store, below="/in/a") == [1]
-    assert ids(store, below="/in") == [4, 3, 2, 1]
+    assert ids(store, below="/in") == ids(store, below="/in/") == ids(store, below="/") == [4, 3, 2, 1]
     assert ids(store, below="/in", state="cancelled") == [2]
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from daemon_clock import HandClock
 from depthflow_daemon import database
+from depthflow_daemon.leases import BLAMELESS, MAX_CRASHES, MAX_ORPHANED, MAX_RETRIES, backoff
 from depthflow_daemon.mounts import file_system, is_remote
-from depthflow_daemon.records import Job
+from depthflow_daemon.records import Job, StageTime
+from depthflow_daemon.retention import MISSING_DAYS
 from depthflow_daemon.schedule import is_open
-from depthflow_daemon.store import MAX_CRASHES, MAX_ORPHANED, MAX_RETRIES, Store, backoff, job_key
+from depthflow_daemon.store import Store, job_key
 from running import environment
 
 from depthflow.errors import StoreError, UsageError
@@ -303,6 +305,9 @@ def test_a_dead_daemons_jobs_are_queued_again_without_blame(tmp_path: Path, hand
             store.recover()
             if turn == 0:
                 add(store, "k")
+            # The first times at once, then later and later: others go first.
+            assert (store.seconds_to_next() is None) == (turn <= BLAMELESS)
+            hand.pass_(store.seconds_to_next() or 0)
             job = take(store)
             assert job.crashes == 0
     with Store(tmp_path / "s.db", clock=hand.clock()) as store:
@@ -405,15 +410,114 @@ def test_pages_are_stable_while_jobs_come_in(store: Store) -> None:
         store.page(limit=0)
 
 
+def test_what_stages_took_is_added_up(store: Store) -> None:
+    for number, timings in enumerate(({"depth": 1.0, "render": 2.0}, {"render": 4.0}, {"render": 100.0})):
+        add(store, str(number))
+        job = take(store)
+        if number < 2:
+            store.finish(job.id, 1, facts={}, timings=timings)
+        else:
+            store.fail(job.id, 1, "no", "permanent", timings=timings)
+    assert store.stage_times() == {"depth": StageTime(1, 1.0, 1.0), "render": StageTime(2, 6.0, 4.0)}
+    assert store.stage_times(limit=1) == {"render": StageTime(1, 4.0, 4.0)}
+
+
 def test_pruning_keeps_the_newest_and_all_that_is_open(store: Store) -> None:
     for n in range(6):
         add(store, str(n))
     add(store, "0")
     for _ in range(4):
         store.finish(take(store).id, 1, facts={})
-    assert store.prune(jobs=2, events=1000) == 3
+    assert store.prune(jobs=2) == 3
     assert [j.id for j in store.page()] == [7, 6, 5, 4]
     assert store.attempts(1) == []
+    assert store.events(job=1) == []
+    assert store.prune(jobs=2) == 0
+    assert store.prune(jobs=0) == 2
+    assert [j.state for j in store.page()] == ["queued", "queued"]
+
+
+def test_pruning_by_days_and_many_at_once(store: Store, hand: HandClock) -> None:
+    for n in range(450):
+        store.cancel(add(store, str(n)).id)
+    hand.pass_(86400)
+    store.cancel(add(store, "young").id)
+    running = add(store, "running")
+    take(store)
+    hand.pass_(86400)
+    assert store.prune(days=3) == 0
+    assert store.prune(days=1.5) == 450
+    hand.wall += 40 * 365 * 86400.0
+    assert store.prune(days=1) == 1
+    assert [j.id for j in store.page()] == [running.id], "what is open stays, however long ago"
+
+
+def test_forgotten_work_is_not_done_again_as_long_as_its_files_are_there(
+    store: Store, hand: HandClock, tmp_path: Path
+) -> None:
+    made = [tmp_path / "a.mp4", tmp_path / "a.gif"]
+    photo = tmp_path / "a.jpg"
+    photo.touch()
+
+    def ask() -> Job:
+        outputs = [str(file) for file in made]
+        return store.add("k", "{}", source=str(photo), outputs=outputs, file=(str(photo), "s1"))
+
+    ask()
+    for file in made:
+        file.touch()
+    store.finish(take(store).id, 1, facts={str(file): {} for file in made})
+    assert store.prune(jobs=0) == 1
+    assert store.page() == []
+    assert store.owner_of(str(made[0])) == str(photo)
+    assert store.is_known(str(photo), "s1")
+    assert (again := ask()).state == "skipped"
+    assert again.same_as is None
+    assert store.prune(jobs=0) == 1
+    assert ask().state == "skipped", "forgetting the skipped one changes nothing"
+    # The share is gone for a while, and comes back.
+    made[1].rename(tmp_path / "away")
+    store.prune(jobs=0)
+    hand.pass_((MISSING_DAYS - 1) * 86400)
+    (tmp_path / "away").rename(made[1])
+    store.prune()
+    hand.pass_(2 * 86400)
+    store.prune()
+    assert ask().state == "skipped"
+    made[1].unlink()
+    assert ask().state == "queued", "one file is gone"
+    assert store.owner_of(str(made[0])) == str(photo)
+
+
+def test_files_that_are_gone_for_long_are_forgotten(store: Store, hand: HandClock, tmp_path: Path) -> None:
+    photo, video = tmp_path / "a.jpg", tmp_path / "a.mp4"
+    for file in (photo, video):
+        file.touch()
+    store.add("k", "{}", source=str(photo), outputs=[str(video)], file=(str(photo), "s1"))
+    store.finish(take(store).id, 1, facts={str(video): {}})
+    photo.unlink()
+    video.unlink()
+    store.prune(jobs=0)
+    assert store.is_known(str(photo), "s1")
+    hand.pass_((MISSING_DAYS + 1) * 86400)
+    store.prune()
+    assert not store.is_known(str(photo), "s1")
+    assert store.owner_of(str(video)) is None
+
+
+def test_a_job_that_is_tried_again_is_not_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.cancel(add(store, "k").id)
+    chosen = store._ended
+
+    def and_meanwhile(days: float | None, jobs: int | None) -> list[int]:
+        found = chosen(days, jobs)
+        if found:
+            store.retry(1)
+        return found
+
+    monkeypatch.setattr(store, "_ended", and_meanwhile)
+    assert store.prune(jobs=0) == 0
+    assert store.get(1).state == "queued"
 
 
 # -- the file ------------------------------------------------------------------------------------------------------

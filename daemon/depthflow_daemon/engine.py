@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from depthflow_daemon.leases import LEASE_SECONDS
 from depthflow_daemon.records import Job
-from depthflow_daemon.store import LEASE_SECONDS, Store
+from depthflow_daemon.store import Store
 
 log = logging.getLogger(__name__)
 

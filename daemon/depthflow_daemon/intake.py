@@ -97,12 +97,18 @@ class Intake:
             rules = self._rules_of(photo)
             if job.state == "failed":
                 self._say_why(rules, photo, job.error or "")
-            elif job.state == "done" and not self._store.open_jobs(job.source):
+            elif self._is_made(job) and not self._store.open_jobs(job.source):
                 self._reason_file(rules, photo).unlink(missing_ok=True)
                 self._put_away(rules, photo, json.loads(job.note).get("content", ""))
         except (DepthFlowError, OSError) as error:
             log.warning("%r: %s", job.source, error)
         self._changed()
+
+    def _is_made(self, job: Job) -> bool:
+        """Its results are there, made by itself or by the one whose work it would have done again."""
+        if job.state == "skipped":
+            return job.same_as is None or self._store.get(job.same_as).state == "done"
+        return job.state == "done"
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class Intake:
         )
         log.info("job %d: %s: %r", job.id, job.state, str(photo))
         if job.state == "skipped":
-            self.ended(self._store.get(job.same_as or job.id))
+            self.ended(job)
 
     def _refuse(self, found: Spoilt) -> None:
         self._store.remember(str(found.path), found.signature, found.reason)

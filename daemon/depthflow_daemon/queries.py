@@ -12,7 +12,7 @@ from typing import Any
 from depthflow.errors import UsageError
 from depthflow_daemon.clock import Clock
 from depthflow_daemon.database import Database
-from depthflow_daemon.records import STATES, Attempt, Event, Job, Output, State
+from depthflow_daemon.records import STATES, Attempt, Event, Job, Output, StageTime, State
 
 SELECT = f"SELECT {', '.join(field.name for field in fields(Job))} FROM jobs "  # noqa: S608 - names of our own
 
@@ -58,9 +58,8 @@ class Queries:
             which.append(f"state IN ({', '.join('?' * len(states))})")
             values += states
         if below is not None:
-            # The character behind the slash; SQLite compares texts byte by byte.
             which.append("source > ? AND source < ?")
-            values += [f"{below}/", f"{below}0"]
+            values += _bounds(below)
         if search:
             which.append("source LIKE ? ESCAPE '\\'")
             values.append("%" + re.sub(r"([%_\\])", r"\\\1", search) + "%")
@@ -89,7 +88,7 @@ class Queries:
         """What any job, ended or not, was made from in this folder."""
         query = "SELECT DISTINCT source FROM jobs INDEXED BY jobs_names WHERE source > ? AND source < ?"
         with self._database.reading() as db:
-            return {row["source"] for row in db.execute(query, (f"{below}/", f"{below}0"))}
+            return {row["source"] for row in db.execute(query, _bounds(below))}
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state; all states are there."""
@@ -110,10 +109,22 @@ class Queries:
             rows = db.execute("SELECT path, facts FROM outputs WHERE job = ? ORDER BY path", (job,))
             return [Output(row["path"], None if row["facts"] is None else json.loads(row["facts"])) for row in rows]
 
-    def owner_of(self, output: str) -> str | None:
-        """The source that an output's path belongs to; None if no job ever asked for it."""
+    def stage_times(self, *, limit: int = 1000) -> dict[str, StageTime]:
+        """What each stage took in the newest jobs that are done, by its name."""
         with self._database.reading() as db:
-            row = db.execute("SELECT source FROM outputs WHERE path = ?", (output,)).fetchone()
+            rows = db.execute(
+                "SELECT key, count(*) AS jobs, sum(value) AS seconds, max(value) AS slowest FROM "
+                "(SELECT timings FROM attempts WHERE outcome = 'done' ORDER BY job DESC LIMIT ?), json_each(timings) "
+                "GROUP BY key ORDER BY key",
+                (limit,),
+            )
+            return {row["key"]: StageTime(row["jobs"], row["seconds"], row["slowest"]) for row in rows}
+
+    def owner_of(self, output: str) -> str | None:
+        """The source that an output's path belongs to; None if no job that is remembered asked for it."""
+        either = "SELECT source FROM outputs WHERE path = ? UNION ALL SELECT source FROM made WHERE path = ?"
+        with self._database.reading() as db:
+            row = db.execute(either, (output, output)).fetchone()
         return None if row is None else row["source"]
 
     def open_jobs(self, source: str) -> list[Job]:
@@ -181,6 +192,12 @@ class Queries:
     def _flag(self, db: sqlite3.Connection, name: str) -> bool:
         row = db.execute("SELECT value FROM flags WHERE name = ?", (name,)).fetchone()
         return row is not None and row["value"] == "1"
+
+
+def _bounds(folder: str) -> tuple[str, str]:
+    """Between these lies every path below a folder: texts are compared byte by byte, and 0 comes after the slash."""
+    plain = folder.rstrip("/")
+    return f"{plain}/", f"{plain}0"
 
 
 def _event_of(row: sqlite3.Row) -> Event:

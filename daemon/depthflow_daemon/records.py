@@ -9,6 +9,7 @@ from typing import Any, Literal
 State = Literal["queued", "waiting", "running", "done", "failed", "cancelled", "skipped"]
 STATES: tuple[State, ...] = ("queued", "waiting", "running", "done", "failed", "cancelled", "skipped")
 FINAL: tuple[State, ...] = ("done", "failed", "cancelled", "skipped")
+OPEN: tuple[State, ...] = ("queued", "waiting", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,12 @@ class Event:
     job: int | None
     kind: str
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """What a stage took over several jobs: how many had it, and seconds of all together and of the slowest."""
+
+    jobs: int
+    seconds: float
+    slowest: float
