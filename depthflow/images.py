@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from depthflow.errors import PhotoError
-from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, one_line, reason, refuse_raw, size_text
+from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, measure, one_line, reason, refuse_raw, size_text
 from depthflow.images_save import save_image
 
 __all__ = [
     "PHOTO_SUFFIXES",
     "Limits",
     "Photo",
+    "check_photo",
     "list_photos",
     "load_photo",
     "name_of",
@@ -139,6 +141,23 @@ _HEAD = 1 << 20
 """Bytes in which the names of a photo's metadata stand."""
 
 
+def check_photo(path: Path, *, limits: Limits | None = None, label: str = "") -> tuple[int, int]:
+    """Whether a file seems to be a photo that would be taken, by its header alone: no pixel is decoded.
+
+    Args:
+        label: what to call it in messages; its path if empty.
+
+    Returns:
+        (width, height) in pixels, as they lie in the file.
+
+    Raises:
+        PhotoError: as in `load_photo`, as far as a header can tell.
+    """
+    label, limits = label or one_line(str(path)), limits or Limits()
+    with _opened(path, label, limits) as file:
+        return measure(file, label, limits)
+
+
 def _carries_depth(data: bytes) -> bool:
     """Whether a look into the file is worth while: what phones write beside a depth map stands in it."""
     head = data[:_HEAD]
@@ -213,12 +232,21 @@ def _read_stdin(stdin: BinaryIO | None, limits: Limits) -> bytes:
 
 
 def _read_file(path: Path, label: str, limits: Limits) -> bytes:
+    with _opened(path, label, limits) as file:
+        return file.read(limits.max_bytes + 1)
+
+
+@contextmanager
+def _opened(path: Path, label: str, limits: Limits) -> Iterator[BinaryIO]:
+    """The file, which is not too large as far as it says itself; what the system refuses is a PhotoError."""
     refuse_raw(path.suffix, label)
     try:
         with path.open("rb") as file:
-            # A pipe or a device has no size of its own: the read below is limited too.
+            # A pipe or a device has no size of its own: reading is limited too.
             _check_bytes(os.fstat(file.fileno()).st_size, label, limits)
-            return file.read(limits.max_bytes + 1)
+            yield file
+    except PhotoError:
+        raise
     except FileNotFoundError:
         raise PhotoError(f"{label} is not there", _nearest(path)) from None
     except IsADirectoryError:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def decode(data: bytes, label: str, limits: Limits) -> Decoded:
         PhotoError: empty, not an image, cut short, damaged, or too large.
     """
     if not data:
-        raise PhotoError(f"{label} is empty (0 bytes)", "copy or download it again")
+        raise _empty(label)
     image = _open(data, label)
     with image:
         _check_size(image, label, limits)
@@ -148,6 +148,32 @@ def decode(data: bytes, label: str, limits: Limits) -> Decoded:
         notes.append(f"turned by EXIF orientation {turn}")
     upright = None if alpha is None else turned(alpha, turn_left)
     return Decoded(turned(pixels, turn_left), upright, tuple(notes), turn)
+
+
+def measure(stream: IO[bytes], label: str, limits: Limits) -> tuple[int, int]:
+    """Look at an image's header: no pixel is decoded.
+
+    Args:
+        stream: the file, at its beginning.
+
+    Returns:
+        (width, height) in pixels, as they lie in the file.
+
+    Raises:
+        PhotoError: as in `decode`, as far as a header can tell.
+    """
+    head = stream.read(64)
+    if not head:
+        raise _empty(label)
+    stream.seek(0)
+    with _open(head, label, stream) as image:
+        _check_size(image, label, limits)
+        _check_tiff(image, label)
+        return image.size
+
+
+def _empty(label: str) -> PhotoError:
+    return PhotoError(f"{label} is empty (0 bytes)", "copy or download it again")
 
 
 def refuse_raw(suffix: str, label: str) -> None:
@@ -190,13 +216,16 @@ def _formats() -> tuple[str, ...]:
 _open_lock = threading.Lock()
 
 
-def _open(data: bytes, label: str) -> ImageFile.ImageFile:
-    """Read the header. Pillow's own limit is off meanwhile, for ours is checked next, with a message of our own."""
+def _open(data: bytes, label: str, stream: IO[bytes] | None = None) -> ImageFile.ImageFile:
+    """Read the header, of `stream` if it is given; `data` is then how that begins.
+
+    Pillow's own limit is off meanwhile, for ours is checked next, with a message of our own.
+    """
     formats = _formats()
     with _open_lock:
         pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(io.BytesIO(data), formats=formats)
+            return Image.open(io.BytesIO(data) if stream is None else stream, formats=formats)
         except UnidentifiedImageError:
             broken = _signature(data, _PHOTO_SIGNATURES)
             if broken == "TIFF":

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from depthflow.client import models
+from depthflow.errors import UnknownNameError
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.store import Store
+
+if TYPE_CHECKING:
+    from depthflow_daemon.folders import FolderFacts
 
 
 class Engine(Protocol):
@@ -27,31 +30,35 @@ class Engine(Protocol):
 
 
 class Folders(Protocol):
-    """What the API asks of the watched folders."""
+    """What the API asks of the watched folders; see `folders.Folders`."""
 
-    def list(self) -> Sequence[models.Folder]:
+    def facts(self) -> Sequence[FolderFacts]:
         """All of them, in the order of the settings."""
 
-    def pause(self, name: str, paused: bool) -> models.Folder:
+    def name_of(self, source: str) -> str | None:
+        """The folder that a photo lies in."""
+
+    def pause(self, name: str, paused: bool = True) -> None:
         """Take no photos from it, or take them again. Raises UnknownNameError."""
 
-    def rescan(self, name: str) -> models.Folder:
+    def rescan(self, name: str) -> None:
         """Look at all its files again. Raises UnknownNameError."""
 
 
 class NoFolders:
     """A daemon that watches nothing."""
 
-    def list(self) -> Sequence[models.Folder]:
+    def facts(self) -> Sequence[FolderFacts]:
         return ()
 
-    def pause(self, name: str, paused: bool) -> models.Folder:
-        from depthflow.errors import UnknownNameError
+    def name_of(self, source: str) -> str | None:
+        return None
 
+    def pause(self, name: str, paused: bool = True) -> None:
         raise UnknownNameError("folder", name, [])
 
-    def rescan(self, name: str) -> models.Folder:
-        return self.pause(name, False)
+    def rescan(self, name: str) -> None:
+        raise UnknownNameError("folder", name, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +121,6 @@ class Core:
     draining: Callable[[], bool] = lambda: False
     started_at: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.hub.folder_of = self.folders.name_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from depthflow.client import models
@@ -27,12 +27,16 @@ _PAGE = 100
 class Hub:
     """Where progress comes together. All but `listen` may be called from any thread."""
 
+    folder_of: Callable[[str], str | None] = staticmethod(lambda _: None)
+    """The watched folder that a source lies in."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._guard = threading.Lock()
         self._progress: dict[int, tuple[int, Progress]] = {}
         self._told = self._changes = 0
         self._listeners: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._on_end: list[Callable[[Job], None]] = []
         self._closed = False
 
     def progress(self, job: int, data: Mapping[str, Any]) -> None:
@@ -53,7 +57,13 @@ class Hub:
         """A job has come to an end, or waits for its next try: its progress is over."""
         with self._guard:
             self._progress.pop(job.id, None)
+        for told in self._on_end:
+            told(job)
         self.changed()
+
+    def on_end(self, told: Callable[[Job], None]) -> None:
+        """Tell somebody of every job that has ended, or waits; to be called before anything runs."""
+        self._on_end.append(told)
 
     def latest(self, job: int) -> Progress | None:
         """The last word of a job that runs."""
@@ -73,7 +83,8 @@ class Hub:
 
     def view(self, job: Job) -> models.Job:
         """A job as clients see it, with its progress."""
-        return views.job(job, self.latest(job.id) if job.state == "running" else None)
+        latest = self.latest(job.id) if job.state == "running" else None
+        return views.job(job, latest, self.folder_of(job.source))
 
     async def listen(
         self, job: int | None = None, *, after: int | None = None

@@ -93,6 +93,9 @@ class Intake:
     def ended(self, job: Job) -> None:
         """A job has come to an end, or waits for its next try."""
         photo = Path(job.source)
+        if json.loads(job.note).get("origin") == "api":
+            # Somebody asked for it by name: the folder's rules have no part in it.
+            return
         try:
             rules = self._rules_of(photo)
             if job.state == "failed":
@@ -136,7 +139,7 @@ class Intake:
             held=plan.rules.hold,
             window=plan.rules.window,
             file=known,
-            note=json.dumps({"content": content}),
+            note=json.dumps({"content": content, "preset": plan.spec.preset}),
         )
         log.info("job %d: %s: %r", job.id, job.state, str(photo))
         if job.state == "skipped":

@@ -127,6 +127,15 @@ class Queries:
             row = db.execute(either, (output, output)).fetchone()
         return None if row is None else row["source"]
 
+    def is_claimed(self, output: str, key: str) -> bool:
+        """Whether a job that has not ended, and is not this work, is to write there."""
+        query = (
+            "SELECT 1 FROM outputs JOIN jobs ON jobs.id = outputs.job WHERE path = ? AND key <> ? "
+            "AND state IN ('queued', 'waiting', 'running')"
+        )
+        with self._database.reading() as db:
+            return db.execute(query, (output, key)).fetchone() is not None
+
     def open_jobs(self, source: str) -> list[Job]:
         """What is still to be done for a source."""
         with self._database.reading() as db:

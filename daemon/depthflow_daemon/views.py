@@ -25,13 +25,13 @@ def progress(data: Mapping[str, Any]) -> models.Progress:
     return models.Progress.model_validate({**known, "rate": done / seconds if seconds > 0 else 0.0})
 
 
-def _known(job: Job, latest: models.Progress | None) -> dict[str, Any]:
+def _known(job: Job, latest: models.Progress | None, folder: str | None) -> dict[str, Any]:
     note = json.loads(job.note)
     return {
         "id": job.id,
         "state": job.state,
         "source": note.get("name", job.source),
-        "folder": note.get("folder"),
+        "folder": None if note.get("origin") == "api" else folder,
         "preset": note.get("preset"),
         "priority": job.priority,
         "held": job.held,
@@ -47,20 +47,21 @@ def _known(job: Job, latest: models.Progress | None) -> dict[str, Any]:
     }
 
 
-def job(record: Job, latest: models.Progress | None = None) -> models.Job:
-    return models.Job(**_known(record, latest))
+def job(record: Job, latest: models.Progress | None = None, folder: str | None = None) -> models.Job:
+    return models.Job(**_known(record, latest, folder))
 
 
 def detail(
     record: Job,
     latest: models.Progress | None,
+    folder: str | None,
     *,
     outputs: Sequence[Output],
     attempts: Sequence[Attempt],
     log: Sequence[Event],
 ) -> models.JobDetail:
     return models.JobDetail(
-        **_known(record, latest),
+        **_known(record, latest, folder),
         spec=json.loads(record.spec),
         outputs=[output(number, each) for number, each in enumerate(outputs, 1)],
         attempts=[attempt(each) for each in attempts],

@@ -225,7 +225,11 @@ class Folder(Answer):
     preset: str | None = None
     paused: bool = False
     pending: Annotated[int, Field(ge=0)] = 0
-    """Photos that are not whole yet."""
+    """Photos that are not whole yet, or wait for the folder to be resumed."""
+    there: bool = True
+    """It can be found."""
+    polling: bool = False
+    """It is looked through at intervals, because the system tells nothing of it."""
 
 
 class Preset(Answer):

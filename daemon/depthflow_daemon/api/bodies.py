@@ -1,0 +1,212 @@
+"""Reads a submission: JSON, or multipart with files, which go to the disk as they come and never into memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from depthflow.client.models import Submit
+from depthflow_daemon.api.problems import RefusedError, first_fault
+from depthflow_daemon.core import Core
+from depthflow_daemon.uploads import Receiving, Upload, Uploads
+
+FIELD, FILES = "job", ("photo", "depth", "audio")
+_HEADERS = 4096
+"""Bytes of a part's headers."""
+
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+SUBMIT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Submit"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["photo"],
+                    "properties": {
+                        "job": {"$ref": "#/components/schemas/Submit"},
+                        "photo": {**_FILE, "description": "The photo."},
+                        "depth": {**_FILE, "description": "Its depth map, if there is one."},
+                        "audio": {**_FILE, "description": "Sound to lay under the video."},
+                    },
+                },
+                "encoding": {"job": {"contentType": "application/json"}},
+            },
+        },
+    }
+}
+
+
+@asynccontextmanager
+async def read_submission(request: Request, core: Core) -> AsyncIterator[tuple[Submit, dict[str, Upload]]]:
+    """What is asked for and the files that came with it; what is not whole is removed again.
+
+    Raises:
+        RefusedError: neither JSON nor multipart, not whole, too large, or with parts that are not known.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        yield _submit(await _small_body(request, core.limits.body_bytes)), {}
+    elif kind == "multipart/form-data":
+        form = _Form(Uploads(core.places.work), core)
+        try:
+            await form.read(request)
+            yield _submit(bytes(form.field) or b"{}"), await run_in_threadpool(form.keep)
+        finally:
+            form.close()
+    else:
+        raise RefusedError(
+            415, f"content-type: {kind or 'none'!r} is not known here", "application/json or multipart/form-data"
+        )
+
+
+def _submit(text: bytes) -> Submit:
+    try:
+        return Submit.model_validate_json(text)
+    except ValidationError as error:
+        raise RefusedError(422, f"job: {first_fault(error.errors(include_url=False))}") from None
+
+
+async def _small_body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in _chunks(request, limit):
+        body += chunk
+    return bytes(body)
+
+
+async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body; more than the limit is refused before it is read, if it says its length."""
+    count = 0
+    if (said := request.headers.get("content-length", "")).isdigit() and int(said) > limit:
+        raise _too_large(limit)
+    try:
+        async for chunk in request.stream():
+            count += len(chunk)
+            if count > limit:
+                raise _too_large(limit)
+            yield chunk
+    except ClientDisconnect:
+        raise RefusedError(400, "the request ended before its end") from None
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(413, f"the request is larger than {limit} bytes", headers={"Connection": "close"})
+
+
+class _Form:
+    """The parts of one request."""
+
+    def __init__(self, uploads: Uploads, core: Core) -> None:
+        self._uploads, self._limits = uploads, core.limits
+        self.field = bytearray()
+        self._files: dict[str, Receiving] = {}
+        self._seen: set[str] = set()
+        self._head: dict[str, bytes] = {}
+        self._name = self._value = b""
+        self._part = ""
+        self._ended = False
+        self._todo: list[tuple[Receiving, bytes]] = []
+
+    async def read(self, request: Request) -> None:
+        _, options = parse_options_header(request.headers["content-type"])
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise RefusedError(400, "content-type: the multipart boundary is missing")
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers,
+                "on_part_data": self._data,
+                "on_end": self._end,
+            },
+        )
+        async for chunk in _chunks(request, self._limits.upload_bytes):
+            with _well_formed():
+                parser.write(chunk)
+            if self._todo:
+                await run_in_threadpool(self._write)
+        with _well_formed():
+            parser.finalize()
+        if not self._ended:
+            raise RefusedError(400, "the multipart body ends before its end")
+        if "photo" not in self._files:
+            raise RefusedError(422, "photo: the part is missing", "send the photo as a file named `photo`")
+
+    def keep(self) -> dict[str, Upload]:
+        return {part: file.keep() for part, file in self._files.items()}
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _write(self) -> None:
+        todo, self._todo = self._todo, []
+        for file, data in todo:
+            file.write(data)
+
+    # -- what the parser tells -------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._head, self._part = {}, ""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+        self._check_header()
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        if len(self._name) + len(self._value) + sum(map(len, self._head.values())) > _HEADERS:
+            raise RefusedError(400, "the headers of a part are too long")
+
+    def _header_end(self) -> None:
+        self._head[self._name.decode("latin-1").lower()] = self._value
+        self._name = self._value = b""
+
+    def _headers(self) -> None:
+        _, options = parse_options_header(self._head.get("content-disposition", b"").decode("utf-8", "replace"))
+        part = options.get(b"name", b"").decode("utf-8", "replace")
+        if part != FIELD and part not in FILES:
+            raise RefusedError(422, f"{part[:60]!r}: no such part", f"known: {FIELD}, {', '.join(FILES)} (files)")
+        if part in self._seen:
+            raise RefusedError(422, f"{part}: comes twice", "each part once")
+        self._seen.add(part)
+        self._part = part
+        if part in FILES:
+            name = options.get(b"filename", b"").decode("utf-8", "replace")
+            self._files[part] = self._uploads.receive(name or part)
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._part in self._files:
+            self._todo.append((self._files[self._part], data[start:end]))
+            return
+        self.field += data[start:end]
+        if len(self.field) > self._limits.body_bytes:
+            raise RefusedError(413, f"{FIELD}: larger than {self._limits.body_bytes} bytes")
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    try:
+        yield
+    except FormParserError:
+        raise RefusedError(400, "the multipart body is not well formed") from None

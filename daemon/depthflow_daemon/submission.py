@@ -1,0 +1,396 @@
+"""From a client's request to a job in the store: what is asked for is checked to its end before it is accepted.
+
+Clients name files below the daemon's roots, or send them. Whatever a JobSpec can name is confined: photo, depth map,
+sound, watermark, font, network, results. Motions and presets are names of the library; addresses are not fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from depthflow import __version__
+from depthflow.client.models import Submit
+from depthflow.errors import InputError, OutputError, UnknownNameError, UsageError
+from depthflow.images import Limits as PhotoLimits
+from depthflow.images import check_photo, name_of
+from depthflow.jobs import library
+from depthflow.jobs.library import Preset, apply_preset, load_preset, resolve
+from depthflow.jobs.planning import ending, format_of, output_path, plan_outputs
+from depthflow.jobs.spec import JobSpec, OutputSpec
+from depthflow.settings import job_base, load_settings
+from depthflow_daemon.core import Core
+from depthflow_daemon.records import Job
+from depthflow_daemon.store import job_key
+from depthflow_daemon.uploads import Upload
+
+SOURCE = "job"
+"""What messages call the request."""
+_LAID = ("depth", "motion", "camera", "layers", "render", "effects")
+"""Parts of a JobSpec that are laid over what was there, key by key; the others take its place."""
+
+# Where results go must be decided and noted before the next request is looked at.
+_guard = threading.Lock()
+
+
+class RequestReusedError(UsageError):
+    """Another request had this name."""
+
+
+class OutputTakenError(OutputError):
+    """Another job is to write there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that may be queued.
+
+    Attributes:
+        spec: every path in it absolute, every output with its path.
+        identity: the canonical spec without the files' places.
+        files: whatever else than the photo decides what comes out.
+        content: SHA-256 of the photo, hex.
+        name: the photo's, for people.
+        sent: the photo was received, and lies where no result may lie.
+    """
+
+    spec: JobSpec
+    identity: str
+    files: tuple[Path, ...]
+    content: str
+    name: str
+    sent: bool
+
+
+def submit(
+    core: Core, asked: Submit, uploads: Mapping[str, Upload] | None = None, *, request: str | None = None
+) -> tuple[Job, bool]:
+    """Queue a job.
+
+    Args:
+        uploads: what was sent, by what it is: photo, depth, audio.
+        request: the client's name for its request; one that comes again gets the job that the first one made.
+
+    Returns:
+        The job, and whether it is new.
+
+    Raises:
+        UsageError, InputError, OutputError, SystemError_: as the command line has them for the same job.
+        RequestReusedError: a request of that name asked for something else.
+    """
+    uploads = uploads or {}
+    digest = _request_digest(asked, uploads)
+    if request is not None and (known := _known(core, request, digest)) is not None:
+        return known, False
+    prepared = prepare(core, asked, uploads)
+    contents = [prepared.content, *map(_digest, prepared.files)]
+    key = job_key(contents, prepared.identity, _model(prepared.spec.depth.model), __version__)
+    with _guard:
+        if request is not None and (known := _known(core, request, digest)) is not None:
+            return known, False
+        spec, outputs = _placed(core, prepared, key)
+        note = {"content": prepared.content, "name": prepared.name, "origin": "api", "preset": spec.preset}
+        try:
+            job = core.store.add(
+                key,
+                spec.to_json(),
+                source=spec.photo,
+                outputs=outputs,
+                priority=asked.priority,
+                held=asked.hold,
+                window=asked.window,
+                note=json.dumps({name: value for name, value in note.items() if value is not None}),
+                request=None if request is None else (request, digest),
+            )
+        except sqlite3.IntegrityError:
+            raise RequestReusedError(f"the request {request!r} was made already") from None
+    core.hub.changed()
+    core.engine.wake()
+    return job, True
+
+
+def prepare(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> Prepared:
+    """Everything that can be said about a job without deciding where its results go.
+
+    Raises:
+        UsageError, InputError: see `submit`.
+    """
+    data = merged(asked)
+    name = _photo_name(data, uploads)
+    for part, upload in uploads.items():
+        if part == "depth" and isinstance(depth := data.get("depth", {}), dict):
+            data["depth"] = {**depth, "file": str(upload.path)}
+        elif part != "depth":
+            data[part] = str(upload.path)
+    spec = JobSpec.parse(data, source=SOURCE)
+    spec = confined(core, spec, {str(upload.path) for upload in uploads.values()})
+    frames = sum(len(output.shown) for output in spec.outputs)
+    if frames > core.limits.frames:
+        raise UsageError(
+            f"{SOURCE}: outputs: {frames} frames together, and the limit is {core.limits.frames}",
+            "fewer frames a second, a shorter duration, or several jobs",
+        )
+    spec = resolve(spec)
+    photo = Path(spec.photo)
+    _check_file(photo, "photo", name)
+    check_photo(photo, limits=_photo_limits(core), label=name)
+    files = _files(spec)
+    for what, file in files:
+        _check_file(file, what, str(file))
+    sent = "photo" in uploads
+    if not sent:
+        # Beside the photo, which makes it another job than for a copy of the photo elsewhere.
+        spec = spec.model_copy(update={"outputs": tuple(_beside(spec, output) for output in spec.outputs)})
+    return Prepared(spec, _identity(spec), tuple(file for _, file in files), _digest(photo), name, sent)
+
+
+# -- what is asked for ---------------------------------------------------------------------------------------------
+
+
+def merged(asked: Submit) -> dict[str, Any]:
+    """A JobSpec as plain data: the user's settings, the preset, and the request's parts on top."""
+    data: dict[str, Any] = {"photo": "-", **job_base(load_settings().settings)}
+    if asked.preset is not None:
+        if asked.preset not in (known := library.names("presets")):
+            raise UnknownNameError("preset", asked.preset, known)
+        data = apply_preset(data, load_preset(asked.preset))
+    data = laid(data, asked.spec)
+    if asked.photo is not None:
+        if asked.spec.get("photo", asked.photo) != asked.photo:
+            raise UsageError(f"{SOURCE}: photo: spec.photo names another one", "name it once")
+        data["photo"] = asked.photo
+    return data
+
+
+def laid(below: dict[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Job data with the parts of a JobSpec on top; what is no part, or none of its kind, is left for `parse` to say."""
+    data = dict(below)
+    common = data["outputs"][0]
+    for part, value in parts.items():
+        if part == "outputs" and isinstance(value, list) and all(isinstance(own, dict) for own in value):
+            data[part] = [{**common, **own} for own in value]
+        elif isinstance(value, dict) and part in _LAID:
+            named = data.get("preset")
+            data = apply_preset(data, Preset("", "", {part: value}, Path()))
+            data["preset"] = named
+        else:
+            data[part] = value
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def _photo_name(data: dict[str, Any], uploads: Mapping[str, Upload]) -> str:
+    if "photo" in uploads:
+        return uploads["photo"].name
+    photo = data["photo"]
+    if photo == "-" or not isinstance(photo, str):
+        raise UsageError(
+            f"{SOURCE}: photo: none is given", "send it as the part `photo`, or name a path below one of the roots"
+        )
+    if "://" in photo:
+        raise UsageError(f"{SOURCE}: photo: addresses are not fetched by the daemon", "send the photo itself")
+    return photo
+
+
+# -- where files may lie -------------------------------------------------------------------------------------------
+
+
+def confined(core: Core, spec: JobSpec, received: set[str]) -> JobSpec:
+    """The spec with all its paths resolved, links too; they lie below a root or were received.
+
+    Raises:
+        UsageError: one does not.
+    """
+    place = partial(_place, core, received)
+    outputs = tuple(
+        output
+        if output.path is None
+        else output.model_copy(update={"path": place(output.path, f"outputs[{number}].path")})
+        for number, output in enumerate(spec.outputs)
+    )
+    depth = spec.depth
+    if depth.file is not None:
+        depth = depth.model_copy(update={"file": place(depth.file, "depth.file")})
+    if _is_path(depth.model) or depth.model.endswith(".onnx"):
+        depth = depth.model_copy(update={"model": place(depth.model, "depth.model")})
+    motion = spec.motion
+    if motion.components is None and motion.tracks is None and (_is_path(motion.name) or motion.name.endswith(".toml")):
+        raise UsageError(
+            f"{SOURCE}: motion.name: {motion.name!r} is a path, and motions are taken from the library",
+            "name a motion, or send its components and tracks",
+        )
+    effects = spec.effects
+    if effects.caption.font is not None:
+        font = place(effects.caption.font, "effects.caption.font")
+        effects = effects.model_copy(update={"caption": effects.caption.model_copy(update={"font": font})})
+    if effects.watermark.file is not None:
+        file = place(effects.watermark.file, "effects.watermark.file")
+        effects = effects.model_copy(update={"watermark": effects.watermark.model_copy(update={"file": file})})
+    photo = place(spec.photo, "photo")
+    if depth.file is None:
+        from depthflow.depth.files import sidecar
+
+        if photo not in received and (beside := sidecar(photo)) is not None:
+            depth = depth.model_copy(update={"file": place(str(beside), "depth.file")})
+    return spec.model_copy(
+        update={
+            "photo": photo,
+            "audio": None if spec.audio is None else place(spec.audio, "audio"),
+            "depth": depth,
+            "effects": effects,
+            "outputs": outputs,
+        }
+    )
+
+
+def _place(core: Core, received: set[str], text: str, key: str) -> str:
+    if text in received:
+        return text
+    roots = [root.resolve() for root in core.places.roots]
+    try:
+        path = Path(text)
+        resolved = path.resolve() if path.is_absolute() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL, links in a circle
+        resolved = None
+    if resolved is None or not any(resolved.is_relative_to(root) and resolved != root for root in roots):
+        # The same words whether it exists or not.
+        raise UsageError(
+            f"{SOURCE}: {key}: {text!r} is not an absolute path below one of the daemon's roots",
+            f"roots: {', '.join(map(str, roots))}" if roots else "the daemon has no roots: send the file itself",
+        )
+    return str(resolved)
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text or text.startswith(("~", "."))
+
+
+def _check_file(path: Path, what: str, name: str) -> None:
+    """Before it is opened: a pipe that has a photo's name would be waited for without end."""
+    try:
+        regular = path.is_file()
+        there = regular or path.exists()
+    except (OSError, ValueError):
+        there = regular = False
+    if there and not regular and not path.is_dir():
+        raise InputError(f"{name}: the {what} is no regular file", "give a file")
+    if what != "photo" and not regular:
+        raise InputError(f"{name}: there is no such {what}", "check the path")
+
+
+def _files(spec: JobSpec) -> list[tuple[str, Path]]:
+    """Whatever else than the photo is read, and what it is."""
+    found = [
+        ("depth map", spec.depth.file),
+        ("sound file", spec.audio),
+        ("font", spec.effects.caption.font),
+        ("watermark", spec.effects.watermark.file),
+        ("network", spec.depth.model if _is_path(spec.depth.model) else None),
+    ]
+    return [(what, Path(file)) for what, file in found if file is not None]
+
+
+# -- where results go ----------------------------------------------------------------------------------------------
+
+
+def _placed(core: Core, prepared: Prepared, key: str) -> tuple[JobSpec, list[str]]:
+    """The spec with the path of each output, and the files that will be made.
+
+    Raises:
+        UsageError, InputError, OutputError: what the command line says of outputs.
+        OutputTakenError: another job is to write there.
+    """
+    spec = prepared.spec
+    own = core.places.work / "results" / key[:32]
+    if prepared.sent and any(output.path is None for output in spec.outputs):
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        outputs = tuple(_in_folder(own, output, prepared.name) for output in spec.outputs)
+        spec = spec.model_copy(update={"outputs": outputs})
+    # From here on the names belong to the job: when it is tried again, what it left there is in nobody's way.
+    ours = spec.model_copy(
+        update={"outputs": tuple(output.model_copy(update={"overwrite": True}) for output in spec.outputs)}
+    )
+    standing = core.store.standing(key)
+    if standing is not None and standing.state in ("queued", "waiting", "running", "done"):
+        # It is skipped, or its files are gone and it makes them again.
+        return ours, [output.path for output in core.store.outputs(standing.id)]
+    paths = [str(path) for plan in plan_outputs(spec) for path in plan.paths]
+    for path in paths:
+        if core.store.is_claimed(path, key):
+            raise OutputTakenError(
+                f"{path}: another job is to write this file", "choose another path, or wait for that job"
+            )
+    return ours, paths
+
+
+def _beside(spec: JobSpec, output: OutputSpec) -> OutputSpec:
+    if output.path is not None:
+        return output
+    return output.model_copy(update={"path": str(output_path(spec.photo, output, format_of(output)))})
+
+
+def _in_folder(folder: Path, output: OutputSpec, name: str) -> OutputSpec:
+    if output.path is not None:
+        return output
+    path = folder / f"{name_of(name)}{ending(format_of(output), output)}"
+    # It is the daemon's own folder: whatever lies there was made by this very job.
+    return output.model_copy(update={"path": str(path), "overwrite": True})
+
+
+def _identity(spec: JobSpec) -> str:
+    """The canonical spec without the places of what was read; its contents count. Places of results do."""
+    data = json.loads(spec.canonical())
+    data["photo"] = "-"
+    data["depth"].pop("file", None)
+    data.pop("audio", None)
+    data["effects"].get("caption", {}).pop("font", None)
+    data["effects"].get("watermark", {}).pop("file", None)
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+# -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def _known(core: Core, request: str, digest: str) -> Job | None:
+    found = core.store.requested(request)
+    if found is None:
+        return None
+    job, before = found
+    if before != digest:
+        raise RequestReusedError(
+            f"the request {request!r} asked for something else before", "give every request a name of its own"
+        )
+    return job
+
+
+def _request_digest(asked: Submit, uploads: Mapping[str, Upload]) -> str:
+    files = sorted((part, upload.digest, upload.name) for part, upload in uploads.items())
+    text = json.dumps([asked.model_dump(mode="json"), files], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _photo_limits(core: Core) -> PhotoLimits:
+    settings = load_settings().settings.limits
+    return PhotoLimits(
+        max_bytes=settings.max_photo_bytes, max_pixels=min(settings.max_photo_pixels, core.limits.pixels)
+    )
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _model(name: str) -> str:
+    from depthflow.depth.registry import find_model
+
+    return f"{name} {find_model(name).sha256}"
