@@ -54,8 +54,15 @@ def _is_list(value: Any, how: str) -> Any:
     return value
 
 
+def _has_program(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and not value[0]:
+        raise UsageError("the program has no name", "the first text is the program's path")
+    return value
+
+
 Argv = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...],
+    tuple[Annotated[str, Field(max_length=4096)], ...],
+    AfterValidator(_has_program),
     BeforeValidator(lambda value: _is_list(value, 'program and arguments as ["/path/to/program", "argument"]')),
 ]
 Name = Annotated[str, AfterValidator(_is_name)]
@@ -179,7 +186,7 @@ class LogSettings(Part):
     """Written instead of standard error."""
     max_bytes: Annotated[int, Field(ge=0, le=10**12)] = 10_000_000
     """The file is put aside when it is larger, and a new one begun; 0 lets it grow."""
-    keep: Annotated[int, Field(ge=0, le=1000)] = 5
+    keep: Annotated[int, Field(ge=1, le=1000)] = 5
     """Files put aside that are kept."""
 
     @field_validator("file", mode="before")
