@@ -80,15 +80,15 @@ def test_a_paused_folder_keeps_its_photos_until_it_is_resumed_also_over_a_restar
     shutil.copy(photo, bench.root / "a" / "1.png")
     shutil.copy(photo, bench.root / "b" / "2.png")
     bench.until("b/2.png")
-    assert [(fact.name, fact.paused, fact.there) for fact in bench.folders.list()] == [
+    assert [(fact.name, fact.paused, fact.there) for fact in bench.folders.facts()] == [
         ("a", True, True),
         ("b", False, True),
     ]
     again = Folders(bench.store)
     again.load(both)
-    assert [fact.paused for fact in again.list()] == [True, False]
+    assert [fact.paused for fact in again.facts()] == [True, False]
     assert again.sync(30)
-    assert again.list()[0].pending == 1
+    assert again.facts()[0].pending == 1
     again.step()
     assert len(bench.store.page()) == 1
     again.pause("a", False)
@@ -103,11 +103,11 @@ def test_a_paused_folder_keeps_its_photos_until_it_is_resumed_also_over_a_restar
 def test_settings_may_begin_paused_and_a_resume_holds_until_they_are_read_again(bench: Bench) -> None:
     paused = [bench.settings("a", paused=True)]
     bench.folders.load(paused)
-    assert bench.folders.list()[0].paused
+    assert bench.folders.facts()[0].paused
     bench.folders.pause("a", False)
-    assert not bench.folders.list()[0].paused
+    assert not bench.folders.facts()[0].paused
     bench.folders.load(paused)
-    assert bench.folders.list()[0].paused
+    assert bench.folders.facts()[0].paused
 
 
 def test_folders_change_while_they_are_watched(bench: Bench, photo: Path) -> None:
@@ -120,7 +120,7 @@ def test_folders_change_while_they_are_watched(bench: Bench, photo: Path) -> Non
     bench.until("a/1.png", "c/3.png")
     with pytest.raises(UsageError, match="lies within"):
         bench.folders.load([bench.settings("a"), bench.settings("b", **{"in": bench.root / "a" / "deep"})])
-    assert [fact.name for fact in bench.folders.list()] == ["a", "c"], "a mistake leaves what was"
+    assert [fact.name for fact in bench.folders.facts()] == ["a", "c"], "a mistake leaves what was"
     shutil.copy(photo, bench.root / "c" / "4.png")
     bench.until("a/1.png", "c/3.png", "c/4.png")
 

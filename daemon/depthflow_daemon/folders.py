@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from depthflow.client import models
 from depthflow.errors import UnknownNameError
 from depthflow_daemon.config import FolderSettings
 from depthflow_daemon.intake import Intake
@@ -14,6 +13,26 @@ from depthflow_daemon.records import Job
 from depthflow_daemon.rules import WatchFolder
 from depthflow_daemon.store import Store
 from depthflow_daemon.watch import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFacts:
+    """A watched folder as it is now.
+
+    Attributes:
+        name, place: from the settings.
+        paused: photos are seen and not taken.
+        pending: photos that are not whole yet, or wait for the folder to be resumed.
+        there: the folder can be found.
+        polling: it is looked through at intervals, because the system tells nothing of it.
+    """
+
+    name: str
+    place: WatchFolder
+    paused: bool
+    pending: int
+    there: bool
+    polling: bool
 
 
 @dataclass(slots=True)
@@ -91,17 +110,27 @@ class Folders:
 
     # -- what people ask for ---------------------------------------------------------------------------------------
 
-    def list(self) -> Sequence[models.Folder]:
+    def facts(self) -> list[FolderFacts]:
         """All of them, in the order of the settings."""
         polling = set() if self._watcher is None else set(self._watcher.polling)
-        return [_seen_from_outside(watched, watched.root in polling) for watched in self._all]
+        return [
+            FolderFacts(
+                watched.settings.name,
+                watched.place,
+                watched.paused,
+                len(watched.intake),
+                watched.root.is_dir(),
+                watched.root in polling,
+            )
+            for watched in self._all
+        ]
 
     def name_of(self, source: str) -> str | None:
         """The folder that a photo lies in."""
         watched = self._of(source)
         return None if watched is None else watched.settings.name
 
-    def pause(self, name: str, paused: bool = True) -> models.Folder:
+    def pause(self, name: str, paused: bool = True) -> None:
         """Take no more photos from a folder, or take them again; it outlasts the daemon. Queued jobs are made.
 
         Raises:
@@ -111,16 +140,14 @@ class Folders:
         self._store.pause_folder(name, paused)
         watched.paused = paused
         self._changed()
-        return self._facts(name)
 
-    def rescan(self, name: str) -> models.Folder:
+    def rescan(self, name: str) -> None:
         """Look at every file of a folder again.
 
         Raises:
             UnknownNameError: no folder has that name.
         """
         self._rescan(self._named(name).root)
-        return self._facts(name)
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -137,25 +164,8 @@ class Folders:
         path = Path(source)
         return next((watched for watched in self._all if path.is_relative_to(watched.root)), None)
 
-    def _facts(self, name: str) -> models.Folder:
-        return next(folder for folder in self.list() if folder.name == name)
-
     def _named(self, name: str) -> _Watched:
         for watched in self._all:
             if watched.settings.name == name:
                 return watched
         raise UnknownNameError("folder", name, [watched.settings.name for watched in self._all])
-
-
-def _seen_from_outside(watched: _Watched, polling: bool) -> models.Folder:
-    return models.Folder(
-        name=watched.settings.name,
-        root=str(watched.root),
-        output=str(watched.place.output),
-        archive=str(watched.place.archive),
-        preset=watched.settings.preset,
-        paused=watched.paused,
-        pending=len(watched.intake),
-        there=watched.root.is_dir(),
-        polling=polling,
-    )

@@ -113,17 +113,18 @@ class Journal(threading.Thread):
         """Tell of folders whose last job has ended, and in which no photo is waited for."""
         if not self._ended:
             return
-        for fact in self._folders.list():
+        for fact in self._folders.facts():
             ended = self._ended.get(fact.name)
             if ended is None or fact.pending:
                 continue
-            if self._store.page(state=("queued", "waiting", "running"), below=fact.root, limit=1):
+            root = str(fact.place.root.resolve())
+            if self._store.page(state=("queued", "waiting", "running"), below=root, limit=1):
                 continue
             del self._ended[fact.name]
             counts = {kind: ended[kind] for kind in _ENDS}
             log.info("folder %r is drained: %d done, %d failed, %d cancelled", fact.name, *counts.values(),
                      extra={"event": "folder-drained", "folder": fact.name, **counts})  # fmt: skip
-            data = {"folder": fact.name, "root": fact.root, "output": fact.output, **counts}
+            data = {"folder": fact.name, "root": root, "output": str(fact.place.output), **counts}
             self._hooks.tell(Happening("folder-drained", data))
 
 
