@@ -203,14 +203,21 @@ def reason(error: Exception) -> str:
 @cache
 def _formats() -> tuple[str, ...]:
     """`FORMATS`, as far as this Pillow was built with them."""
-    # HEIC comes by a plugin, which takes 30 ms to import: not before the first photo is opened.
+    # HEIC comes by a plugin, and its codecs take a tenth of a second to load with those of AVIF.
     import pillow_heif
 
     pillow_heif.register_heif_opener()
     Image.init()
-    # Of the many ways in which EXIF is broken it writes a line to stderr each; the photo is none the worse.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _formats_of(data: bytes) -> tuple[str, ...]:
+    """The formats that a file can have, as far as is worth finding out: most photos need no further plugin."""
+    kind = _signature(data, _PHOTO_SIGNATURES)
+    if kind in ("JPEG", "PNG"):
+        Image.preinit()
+        return (kind,)
+    return _formats()
 
 
 _open_lock = threading.Lock()
@@ -221,7 +228,9 @@ def _open(data: bytes, label: str, stream: IO[bytes] | None = None) -> ImageFile
 
     Pillow's own limit is off meanwhile, for ours is checked next, with a message of our own.
     """
-    formats = _formats()
+    formats = _formats_of(data)
+    # Of the many ways in which EXIF is broken Pillow writes a line to stderr each; the photo is none the worse.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     with _open_lock:
         pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

@@ -65,4 +65,5 @@ def test_a_render_with_its_own_depth_map_needs_no_network_runtime(photo: Path, d
     loaded = loaded_after(command("render", str(photo), *options), photo.parent)
     assert photo.with_suffix(".mp4").is_file()
     assert {"numpy", "vispy", "cv2"} <= loaded
-    assert loaded & (NEVER | {"onnxruntime", "httpx"}) == set()
+    # Codecs of formats that the photo has not take a tenth of a second to load.
+    assert loaded & (NEVER | {"onnxruntime", "httpx", "pillow_heif"}) == set()

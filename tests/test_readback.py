@@ -106,11 +106,11 @@ def test_an_error_on_the_render_thread(direct: list[NDArray[np.uint8]], monkeypa
 
 
 def test_a_gpu_that_hangs(direct: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch) -> None:
-    from OpenGL import GL
+    from OpenGL.raw.GL.VERSION import GL_3_2
 
     with renderer() as drawer:
         with monkeypatch.context() as patch:
-            patch.setattr(GL, "glClientWaitSync", lambda *_: GL.GL_TIMEOUT_EXPIRED)
+            patch.setattr(GL_3_2, "glClientWaitSync", lambda *_: GL_3_2.GL_TIMEOUT_EXPIRED)
             with pytest.raises(GLError, match="did not give a frame back") as caught:
                 list(drawer.frames(CLIP))
             assert "reset" in caught.value.hint

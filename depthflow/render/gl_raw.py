@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -13,45 +14,49 @@ from numpy.typing import NDArray
 OpenGL.ERROR_CHECKING = False
 OpenGL.ERROR_LOGGING = False
 
-from OpenGL import GL  # noqa: E402 - the switches above must come first
+# The switches above must come first. `OpenGL.GL` wraps all of OpenGL and every extension, 0.1 s of CPU time; the raw
+# functions take pointers, as in C.
+from OpenGL.raw.GL.VERSION import GL_1_0, GL_1_1, GL_1_5, GL_2_1, GL_3_0, GL_3_2  # noqa: E402
+
+_VOID = ctypes.c_void_p
 
 
 def read_pixels(out: NDArray[np.uint8]) -> None:
     """Copy the bound framebuffer into `out`, (H, W, 3|4) uint8 C-contiguous, framebuffer row 0 first."""
     height, width, channels = out.shape
-    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
-    GL.glReadPixels(
+    GL_1_0.glPixelStorei(GL_1_0.GL_PACK_ALIGNMENT, 1)
+    GL_1_0.glReadPixels(
         0,
         0,
         width,
         height,
-        GL.GL_RGB if channels == 3 else GL.GL_RGBA,
-        GL.GL_UNSIGNED_BYTE,
+        GL_1_0.GL_RGB if channels == 3 else GL_1_0.GL_RGBA,
+        GL_1_0.GL_UNSIGNED_BYTE,
         out.ctypes.data_as(_VOID),
     )
 
 
 def make_pack_buffer(size: int) -> int:
     """A pixel-pack buffer of `size` bytes: framebuffers are copied into it without waiting for them."""
-    buffer = int(GL.glGenBuffers(1))
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
-    GL.glBufferData(GL.GL_PIXEL_PACK_BUFFER, size, None, GL.GL_STREAM_READ)
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
+    buffer = _new(GL_1_5.glGenBuffers)
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, buffer)
+    GL_1_5.glBufferData(GL_2_1.GL_PIXEL_PACK_BUFFER, size, None, GL_1_5.GL_STREAM_READ)
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, 0)
     return buffer
 
 
 def free_pack_buffer(buffer: int) -> None:
-    GL.glDeleteBuffers(1, [buffer])
+    GL_1_5.glDeleteBuffers(1, _names(buffer))
 
 
 def begin_reading(buffer: int, size: tuple[int, int]) -> Any:
     """Have the bound framebuffer, (width, height) RGBA, copied into a pack buffer; a fence that tells when it is."""
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
-    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
-    GL.glReadPixels(0, 0, *size, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, _VOID(0))
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
-    fence = GL.glFenceSync(GL.GL_SYNC_GPU_COMMANDS_COMPLETE, 0)
-    GL.glFlush()
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, buffer)
+    GL_1_0.glPixelStorei(GL_1_0.GL_PACK_ALIGNMENT, 1)
+    GL_1_0.glReadPixels(0, 0, *size, GL_1_0.GL_RGBA, GL_1_0.GL_UNSIGNED_BYTE, _VOID(0))
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, 0)
+    fence = GL_3_2.glFenceSync(GL_3_2.GL_SYNC_GPU_COMMANDS_COMPLETE, 0)
+    GL_1_0.glFlush()
     return fence
 
 
@@ -61,40 +66,41 @@ def finish_reading(buffer: int, fence: Any, out: NDArray[np.uint8], timeout_s: f
     Returns:
         False if the GPU did not get there in time or lost the buffer.
     """
-    state = GL.glClientWaitSync(fence, GL.GL_SYNC_FLUSH_COMMANDS_BIT, int(timeout_s * 1e9))
-    GL.glDeleteSync(fence)
-    if state not in (GL.GL_ALREADY_SIGNALED, GL.GL_CONDITION_SATISFIED):
+    state = GL_3_2.glClientWaitSync(fence, GL_3_2.GL_SYNC_FLUSH_COMMANDS_BIT, int(timeout_s * 1e9))
+    GL_3_2.glDeleteSync(fence)
+    if state not in (GL_3_2.GL_ALREADY_SIGNALED, GL_3_2.GL_CONDITION_SATISFIED):
         return False
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, buffer)
-    place = GL.glMapBufferRange(GL.GL_PIXEL_PACK_BUFFER, 0, out.nbytes, GL.GL_MAP_READ_BIT)
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, buffer)
+    place = GL_3_0.glMapBufferRange(GL_2_1.GL_PIXEL_PACK_BUFFER, 0, out.nbytes, GL_3_0.GL_MAP_READ_BIT)
     if place:
         ctypes.memmove(out.ctypes.data, place, out.nbytes)
-        GL.glUnmapBuffer(GL.GL_PIXEL_PACK_BUFFER)
-    GL.glBindBuffer(GL.GL_PIXEL_PACK_BUFFER, 0)
+        GL_1_5.glUnmapBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER)
+    GL_1_5.glBindBuffer(GL_2_1.GL_PIXEL_PACK_BUFFER, 0)
     return bool(place)
 
 
 def free_fence(fence: Any) -> None:
-    GL.glDeleteSync(fence)
+    GL_3_2.glDeleteSync(fence)
 
 
 def bind_vertex_array() -> None:
     """Bind a vertex array object for good: a core profile draws nothing without one, and gloo knows none."""
-    GL.glBindVertexArray(GL.glGenVertexArrays(1))
+    GL_3_0.glBindVertexArray(_new(GL_3_0.glGenVertexArrays))
 
 
 def strings() -> dict[str, str]:
     """Renderer, vendor and version of the current context."""
-    return {
-        "renderer": _text(GL.glGetString(GL.GL_RENDERER)),
-        "vendor": _text(GL.glGetString(GL.GL_VENDOR)),
-        "version": _text(GL.glGetString(GL.GL_VERSION)),
-    }
+    from vispy.gloo import gl
+
+    asked = {"renderer": gl.GL_RENDERER, "vendor": gl.GL_VENDOR, "version": gl.GL_VERSION}
+    return {name: str(gl.glGetParameter(number) or "") for name, number in asked.items()}
 
 
 def max_texture_size() -> int:
     """Longest side of a texture or framebuffer, pixels."""
-    return int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
+    value = (ctypes.c_int * 1)()
+    GL_1_0.glGetIntegerv(GL_1_0.GL_MAX_TEXTURE_SIZE, value)
+    return value[0]
 
 
 def objects(least: int = 500) -> dict[str, int]:
@@ -103,27 +109,41 @@ def objects(least: int = 500) -> dict[str, int]:
     Some drivers give out the lowest free name, others the next one: names are looked at up to a new one, and at least
     up to `least`.
     """
+    from OpenGL.raw.GL.VERSION import GL_2_0
+
     kinds = {
-        "textures": (GL.glIsTexture, GL.glGenTextures, GL.glDeleteTextures),
-        "buffers": (GL.glIsBuffer, GL.glGenBuffers, GL.glDeleteBuffers),
-        "framebuffers": (GL.glIsFramebuffer, GL.glGenFramebuffers, GL.glDeleteFramebuffers),
-        "renderbuffers": (GL.glIsRenderbuffer, GL.glGenRenderbuffers, GL.glDeleteRenderbuffers),
-        "vertex arrays": (GL.glIsVertexArray, GL.glGenVertexArrays, GL.glDeleteVertexArrays),
-        "queries": (GL.glIsQuery, GL.glGenQueries, GL.glDeleteQueries),
+        "textures": (GL_1_1.glIsTexture, GL_1_1.glGenTextures, GL_1_1.glDeleteTextures),
+        "buffers": (GL_1_5.glIsBuffer, GL_1_5.glGenBuffers, GL_1_5.glDeleteBuffers),
+        "framebuffers": (GL_3_0.glIsFramebuffer, GL_3_0.glGenFramebuffers, GL_3_0.glDeleteFramebuffers),
+        "renderbuffers": (GL_3_0.glIsRenderbuffer, GL_3_0.glGenRenderbuffers, GL_3_0.glDeleteRenderbuffers),
+        "vertex arrays": (GL_3_0.glIsVertexArray, GL_3_0.glGenVertexArrays, GL_3_0.glDeleteVertexArrays),
+        "queries": (GL_1_5.glIsQuery, GL_1_5.glGenQueries, GL_1_5.glDeleteQueries),
     }
     alive = {}
     for kind, (is_one, make, free) in kinds.items():
-        new = int(np.ravel(make(1))[0])  # a number or an array of one
-        free(1, [new])
+        new = _new(make)
+        free(1, _names(new))
         alive[kind] = _count(is_one, max(new, least))
-    new = int(GL.glCreateShader(GL.GL_VERTEX_SHADER))
-    GL.glDeleteShader(new)
+    new = int(GL_2_0.glCreateShader(GL_2_0.GL_VERTEX_SHADER))
+    GL_2_0.glDeleteShader(new)
     # They share their names.
     return {
         **alive,
-        "shaders": _count(GL.glIsShader, max(new, least)),
-        "programs": _count(GL.glIsProgram, max(new, least)),
+        "shaders": _count(GL_2_0.glIsShader, max(new, least)),
+        "programs": _count(GL_2_0.glIsProgram, max(new, least)),
     }
+
+
+def _names(*names: int) -> Any:
+    """Names of objects as C wants them."""
+    return (ctypes.c_uint * len(names))(*names)
+
+
+def _new(make: Callable[[int, Any], None]) -> int:
+    """The name of a new object."""
+    names = _names(0)
+    make(1, names)
+    return int(names[0])
 
 
 def _count(is_one: Callable[[int], int], most: int) -> int:
@@ -132,19 +152,10 @@ def _count(is_one: Callable[[int], int], most: int) -> int:
 
 def error() -> int:
     """The oldest unread GL error; 0 is none."""
-    return int(GL.glGetError())
+    return int(GL_1_0.glGetError())
 
 
 def forget_errors() -> None:
     """Read all GL errors there are."""
     while error():
         pass
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-import ctypes  # noqa: E402
-
-_VOID = ctypes.c_void_p

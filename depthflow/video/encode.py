@@ -95,7 +95,8 @@ class VideoWriter:
         self.encoder = encoder
         self.written = 0
         self._overwrite = overwrite
-        self._verify: Depth = ("decode" if encoder.hardware else "count") if verify == "auto" else verify
+        decode = verify == "decode" or (verify == "auto" and encoder.hardware)
+        self._verify: Depth = "decode" if decode else "begin" if format.kind == "video" else "count"
         self._limits = target_bytes, bitrate
         self.note = ""
         """What was given up for a limit, after `close`; a line for people."""

@@ -16,7 +16,7 @@ from depthflow.video.ffmpeg import run_ffmpeg
 from depthflow.video.fit import FULL, Scale, search
 from depthflow.video.formats import FormatInfo
 from depthflow.video.pipe import failure
-from depthflow.video.probe import Depth, check_beginning, probe
+from depthflow.video.probe import Depth, probe
 from depthflow.video.workfile import WorkPlace
 
 _SPAN = 2.5
@@ -130,8 +130,6 @@ def verified(file: Path, format_: FormatInfo, frames: Frames, depth: Depth, ffmp
     """
     try:
         facts = probe(file, depth=depth, ffmpeg=ffmpeg)
-        if depth == "count" and format_.kind == "video":
-            check_beginning(file, ffmpeg)
     except InputError as error:
         raise FFmpegError(f"what ffmpeg made cannot be read back: {error.message}") from None
     size = (frames.width, frames.height)

@@ -10,12 +10,12 @@ from typing import Literal
 from depthflow.errors import InputError
 from depthflow.video.colour import exact_rate
 from depthflow.video.facts import VideoFacts
-from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg
+from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg, run_together
 from depthflow.video.probe_images import probe_images
 
-__all__ = ["Depth", "VideoFacts", "check_beginning", "has_sound", "is_silent", "probe"]
+__all__ = ["Depth", "VideoFacts", "has_sound", "is_silent", "probe"]
 
-Depth = Literal["decode", "count"]
+Depth = Literal["decode", "begin", "count"]
 
 
 def probe(
@@ -25,7 +25,8 @@ def probe(
 
     Args:
         depth: "decode" decodes every frame and fails where the decoder notices damage; "count" reads the packets only,
-            at a quarter of the time, and sees truncation but no damage within a frame.
+            at a quarter of the time, and sees truncation but no damage within a frame; "begin" decodes the first two
+            frames besides.
         first_frame: with "count", decode the first frame all the same: only there does H.264 say how two views lie.
         ffmpeg: the ffmpeg to use; None takes the preferred one.
 
@@ -41,24 +42,30 @@ def probe(
 
 
 def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> VideoFacts:
-    source = [ffmpeg, "-hide_banner", "-nostats", "-xerror", "-i", str(path.absolute())]
-    # The packets' own clock gives the exact rate; ffmpeg's description of the streams comes with it.
+    source = [ffmpeg, "-hide_banner", "-nostats", "-xerror"]
+    file = ["-i", str(path.absolute())]
     # An AVIF animation has its poster for the first stream, and itself for the second.
     for index in (1, 0) if path.suffix.lower() == ".avif" else (0,):
         wanted = ["-map", f"0:v:{index}"]
-        packets = run_ffmpeg([*source, *wanted, "-c", "copy", "-f", "framecrc", "pipe:1"])
+        # With one thread it does not decode more than it is asked for.
+        first = ["-threads", "1"] if depth == "begin" else []
+        some = [*wanted, "-frames:v", "2", "-f", "null", "-"] if depth == "begin" else []
+        every = [*wanted, "-f", "null", "-"] if depth == "decode" else []
+        # The packets' own clock gives the exact rate; ffmpeg's description of the streams comes with it.
+        packets, decoded = run_together(
+            [*source, *first, *file, *wanted, "-c", "copy", "-f", "framecrc", "pipe:1", *some],
+            [*source, *file, *every, "-f", "ffmetadata", "pipe:1"],
+        )
         if packets.returncode == 0:
             break
-    _check(packets.returncode, packets.stderr, path)
+    for done in (packets, decoded):
+        _check(done.returncode, done.stderr, path)
     head, _, _ = packets.stderr.partition("Output #0")
-    decode = [*wanted, "-f", "null", "-"] if depth == "decode" else []
-    decoded = run_ffmpeg([*source, *decode, "-f", "ffmetadata", "pipe:1"])
-    _check(decoded.returncode, decoded.stderr, path)
     log = decoded.stderr
     if first_frame and depth == "count":
         # Whether the frame is damaged is not asked here.
         begin = [part for part in source if part != "-xerror"]
-        log += run_ffmpeg([*begin, *wanted, "-frames:v", "1", "-f", "null", "-"]).stderr
+        log += run_ffmpeg([*begin, *file, *wanted, "-frames:v", "1", "-f", "null", "-"]).stderr
 
     streams = list(_VIDEO.finditer(head))
     stream = streams[min(index, len(streams) - 1)] if streams else None
@@ -88,18 +95,6 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> Vi
         stereo=_stereo(head, log),
         **colours,
     )
-
-
-def check_beginning(path: Path, ffmpeg: str) -> None:
-    """Decode the first two frames of a video.
-
-    Raises:
-        InputError: they do not decode.
-    """
-    # With one thread it does not decode more than it is asked for.
-    begin = [ffmpeg, "-hide_banner", "-nostats", "-xerror", "-threads", "1", "-i", str(path.absolute())]
-    told = run_ffmpeg([*begin, "-map", "0:v", "-frames:v", "2", "-f", "null", "-"])
-    _check(told.returncode, told.stderr, path)
 
 
 def has_sound(path: Path, ffmpeg: str | None = None) -> bool:
