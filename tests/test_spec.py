@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from depthflow.errors import UnknownNameError, UsageError
+from depthflow.jobs import problems
 from depthflow.jobs.library import apply_preset, find, load_motion, load_preset, motion_of, names, resolve
 from depthflow.jobs.spec import JobSpec, json_schema, load_spec
 
@@ -170,3 +171,18 @@ def test_a_preset_file_is_refused_with_file_key_and_way_out(tmp_path, text, word
         load_preset(str(path))
     for word in [str(path), *words]:
         assert word in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_the_schema_is_not_worked_out_for_a_good_job(monkeypatch):
+    """It takes longer than all else that a command does before it loads the photo."""
+    monkeypatch.setattr(problems, "_schema_of", lambda model: pytest.fail(f"the schema of {model} was worked out"))
+    job = JobSpec.parse({"photo": "a.jpg", "motion": {"name": "orbital", "pivot": "nearest"}, "camera": {"zoom": 2}})
+    JobSpec.parse(resolve(job).to_dict())
+
+
+@pytest.mark.parametrize(
+    "part", [{"camera": {"zoom": "2"}}, {"camera": {"zoom": True}}, {"outputs": [{"overwrite": "yes"}]}]
+)
+def test_text_is_no_number(part):
+    with pytest.raises(UsageError, match="is expected"):
+        JobSpec.parse({"photo": "a.jpg", **part})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -19,6 +20,9 @@ EXIT_CODES = """
 Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 this machine cannot (no OpenGL, no ffmpeg, no space) ·
 5 some of several photos failed · 130 interrupted
 """
+
+_OBJECTS = 50_000
+"""New objects between two looks for garbage that holds itself; numpy's large arrays do not wait for that."""
 
 app = typer.Typer(
     name="depthflow",
@@ -66,8 +70,12 @@ app.add_typer(daemon.app, name="daemon")
 
 def main() -> None:
     """Run a command; every error that is raised on purpose becomes one line, a hint, and its exit code."""
-    # Python ends by collecting garbage several times over: 0.15 s for the objects of a process that drew something.
+    # Python looks for cycles ever again while it loads modules, whose thousands of objects all stay, ...
+    gc.set_threshold(_OBJECTS)
+    # ... and several times over when it ends: 0.15 s for the objects of a process that drew something.
     atexit.register(gc.freeze)
+    # A pool of threads for matrices takes 0.06 s to set up; ours are 4x4.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except Cancelled:

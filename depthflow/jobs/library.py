@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from depthflow import paths
 from depthflow.errors import UnknownNameError, UsageError
-from depthflow.jobs.problems import first_problem, refuse_other_types
+from depthflow.jobs.problems import checked
 from depthflow.jobs.spec import JobSpec, MotionSpec
 from depthflow.scene.motion import Motion
 from depthflow.scene.timeline import Timeline
@@ -50,7 +50,7 @@ class Preset:
 class _Files(BaseModel):
     """Files' contents in the shape that `first_problem` can describe."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
     motion: Motion
     timeline: Timeline
 
@@ -107,12 +107,7 @@ def load_motion(name: str) -> Motion:
         UsageError: not there, or its file has unknown keys or values that are not allowed.
     """
     path = find("motions", name)
-    data = _read(path)
-    refuse_other_types(data, _Files, str(path), prefix=("motion",))
-    try:
-        return TypeAdapter(Motion).validate_python(data)
-    except ValidationError as error:
-        raise UsageError(*first_problem(error, _Files, str(path), prefix=("motion",))) from None
+    return checked(TypeAdapter(Motion).validate_python, _read(path), _Files, str(path), prefix=("motion",))
 
 
 def load_timeline(path: str | Path) -> Timeline:
@@ -124,12 +119,7 @@ def load_timeline(path: str | Path) -> Timeline:
     file = Path(path).expanduser()
     if not file.is_file():
         raise UsageError(f"{path}: there is no such timeline file")
-    data = _read(file)
-    refuse_other_types(data, _Files, str(file), prefix=("timeline",))
-    try:
-        return TypeAdapter(Timeline).validate_python(data)
-    except ValidationError as error:
-        raise UsageError(*first_problem(error, _Files, str(file), prefix=("timeline",))) from None
+    return checked(TypeAdapter(Timeline).validate_python, _read(file), _Files, str(file), prefix=("timeline",))
 
 
 def timeline_data(path: str | Path) -> dict[str, Any]:

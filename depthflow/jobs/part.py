@@ -13,7 +13,13 @@ from depthflow.scene.parameters import TABLE
 class Part(BaseModel):
     """A piece of a JobSpec: frozen, and it refuses keys that it does not know, NaN and infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=add_descriptions)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra=add_descriptions,
+        defer_build=True,  # the JobSpec that they are pieces of is built, and holds what they are
+    )
 
 
 def animated(name: str, *, default: Any = ...) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +23,9 @@ _BOUNDS = (
     ("maximum", "at most"),
 )
 
+
+T = TypeVar("T")
+_NOT_THERE = object()
 
 _WORDS = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
 
@@ -45,6 +49,42 @@ def refuse_other_types(data: Any, model: type[BaseModel], source: str, *, prefix
     for step in prefix:
         node = _follow(schema, node).get("properties", {}).get(step, {})
     _compare(schema, node, data, source, ())
+
+
+def checked(
+    validate: Callable[[Any], T], data: Any, model: type[BaseModel], source: str, *, prefix: tuple[str, ...] = ()
+) -> T:
+    """What `validate` makes of plain data, as TOML and JSON give it.
+
+    Args:
+        model: whose schema tells what is allowed.
+        source: the file or thing that the data came from.
+        prefix: where in the model the data sits.
+
+    Raises:
+        UsageError: names source, key and what is allowed.
+    """
+    try:
+        made = validate(data)
+    except ValidationError as error:
+        refuse_other_types(data, model, source, prefix=prefix)
+        raise UsageError(*first_problem(error, model, source, prefix=prefix)) from None
+    # The schema takes longer to work out than all else: not before something looks like it has become a number.
+    if not _as_given(data, made):
+        refuse_other_types(data, model, source, prefix=prefix)
+    return made
+
+
+def _as_given(data: Any, made: Any) -> bool:
+    """Whether for certain no text and no true or false has become a number or the like on the way from data."""
+    if isinstance(data, dict):
+        return all(_as_given(value, getattr(made, key, _NOT_THERE)) for key, value in data.items())
+    if isinstance(data, list | tuple):
+        alike = isinstance(made, list | tuple) and len(made) == len(data)
+        return alike and all(map(_as_given, data, made))
+    if isinstance(data, bool):
+        return isinstance(made, bool)
+    return not isinstance(data, str) or isinstance(made, str)
 
 
 def _compare(schema: dict[str, Any], node: Any, value: Any, source: str, path: tuple[int | str, ...]) -> None:

@@ -14,7 +14,6 @@ import tomli_w
 from pydantic import (
     Field,
     TypeAdapter,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -23,7 +22,7 @@ from depthflow.errors import UsageError
 from depthflow.jobs.colours import check_colour
 from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.jobs.part import Part
-from depthflow.jobs.problems import first_problem, refuse_other_types
+from depthflow.jobs.problems import checked
 from depthflow.jobs.sizes import check_size
 from depthflow.render.fill import check_name
 from depthflow.scene.anaglyph import Method
@@ -375,11 +374,7 @@ class JobSpec(Part):
         Raises:
             UsageError: names `source`, the key, what is allowed and the nearest known key.
         """
-        refuse_other_types(data, cls, source)
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise UsageError(*first_problem(error, cls, source)) from None
+        return checked(cls.model_validate, data, cls, source)
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "job") -> JobSpec:

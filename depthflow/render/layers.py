@@ -221,10 +221,10 @@ def _uncovers(drop: F32, from_far: F32, shift: float) -> Mask:
 def _far_side(sharp: F32, edge: Mask, shift: float) -> tuple[F32, NDArray[np.int32]]:
     """As `_nearest` of the far sides of all cuts, but where the nearest uncovers nothing, a deeper one that does."""
     distance, far_of = _nearest(edge)
-    depths = sharp[edge]
+    depths = np.sort(sharp[edge])
     for share in _DEEPER:
         open_still = ~_uncovers(sharp - _look(sharp, far_of), distance, shift)
-        deeper = edge & (sharp <= np.quantile(depths, share))
+        deeper = edge & (sharp <= depths[int(share * (len(depths) - 1))])
         if not deeper.any():
             break
         there, of = _nearest(deeper)
