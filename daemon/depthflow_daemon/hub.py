@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from depthflow.client import models
@@ -87,12 +88,13 @@ class Hub:
         return views.job(job, latest, self.folder_of(job.source))
 
     async def listen(
-        self, job: int | None = None, *, after: int | None = None
-    ) -> AsyncIterator[StateEvent | ProgressEvent | QueueEvent]:
+        self, job: int | None = None, *, after: int | None = None, beat_seconds: float = math.inf
+    ) -> AsyncGenerator[StateEvent | ProgressEvent | QueueEvent | None]:
         """What happens from now on; of one job what happened before too, and it ends when the job has.
 
         Args:
             after: what happened behind this line of the log; events that carry an id say it.
+            beat_seconds: None comes when nothing happened for so long.
         """
         loop, awake = asyncio.get_running_loop(), asyncio.Event()
         with self._guard:
@@ -101,7 +103,8 @@ class Hub:
             if after is None:
                 after = 0 if job is not None else await asyncio.to_thread(self._store.last_event)
             told = changes = -1
-            look = loop.time()
+            lines: list[StateEvent | QueueEvent] = []
+            look, beaten = loop.time(), loop.time()
             while not self._closed:
                 awake.clear()
                 if changes != self._changes or loop.time() >= look:
@@ -117,8 +120,14 @@ class Hub:
                 news, told = self._news(job, told)
                 for event in news:
                     yield event
+                if news or lines:
+                    beaten, lines = loop.time(), []
+                elif loop.time() >= beaten + beat_seconds:
+                    beaten = loop.time()
+                    yield None
+                pause = min(look, beaten + beat_seconds) - loop.time()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(awake.wait(), max(0.0, look - loop.time()))
+                    await asyncio.wait_for(awake.wait(), max(0.0, pause))
         finally:
             with self._guard:
                 self._listeners.pop(awake, None)

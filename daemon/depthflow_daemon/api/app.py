@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from depthflow import __version__
 from depthflow.client.models import API_VERSION, Event, Problem, Submit
 from depthflow_daemon.api import events, files, jobs, library, metrics, problems, queue, system
-from depthflow_daemon.api.guards import Paced
+from depthflow_daemon.api.guards import Paced, Sized
 from depthflow_daemon.core import Core
 
 _REF = "#/components/schemas/{model}"
@@ -20,6 +20,10 @@ _PROBLEM = {
     "description": "Refused",
     "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+
+
+UPLOADS = frozenset({("POST", f"/{API_VERSION}/jobs")})
+"""What reads its body by itself, with a limit of its own."""
 
 
 def create_app(core: Core) -> FastAPI:
@@ -34,7 +38,6 @@ def create_app(core: Core) -> FastAPI:
         openapi_url=f"/{API_VERSION}/openapi.json",
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
-        max_body_size=core.limits.body_bytes,
         generate_unique_id_function=_name,
         redirect_slashes=False,
         responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
@@ -46,6 +49,7 @@ def create_app(core: Core) -> FastAPI:
     app.include_router(system.health)
     app.include_router(metrics.router)
     problems.install(app)
+    app.add_middleware(Sized, limit=core.limits.body_bytes, free=UPLOADS)
     app.add_middleware(Paced, per_second=core.limits.requests_per_second, counter=app.state.metrics.requests)
     app.add_middleware(problems.AllProblems)
     app.openapi = lambda: schema(app)  # type: ignore[method-assign]

@@ -19,9 +19,6 @@ from depthflow_daemon.core import Core
 from depthflow_daemon.uploads import Receiving, Upload, Uploads
 
 FIELD, FILES = "job", ("photo", "depth", "audio")
-_HEADERS = 4096
-"""Bytes of a part's headers."""
-
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 SUBMIT_BODY: dict[str, Any] = {
     "requestBody": {
@@ -165,15 +162,9 @@ class _Form:
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
-        self._check_header()
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._check_header()
-
-    def _check_header(self) -> None:
-        if len(self._name) + len(self._value) + sum(map(len, self._head.values())) > _HEADERS:
-            raise RefusedError(400, "the headers of a part are too long")
 
     def _header_end(self) -> None:
         self._head[self._name.decode("latin-1").lower()] = self._value

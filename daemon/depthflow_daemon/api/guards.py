@@ -83,6 +83,42 @@ class Paced:
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
 
 
+class Sized:
+    """Answers 413 to bodies that are too large, before the application sees anything of them.
+
+    Args:
+        limit: bytes.
+        free: methods and paths that look after themselves.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, free: frozenset[tuple[str, str]]) -> None:
+        self._app, self._limit, self._free = app, limit, free
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._free:
+            await self._app(scope, receive, send)
+            return
+        said = Headers(scope=scope).get("content-length", "")
+        parts: list[Message] = []
+        count = int(said) if said.isdigit() else 0
+        while count <= self._limit:
+            message = await receive()
+            parts.append(message)
+            count = max(count, sum(len(part.get("body", b"")) for part in parts))
+            if message["type"] != "http.request" or not message.get("more_body"):
+                break
+        if count > self._limit:
+            response = problem(413, f"the request is larger than {self._limit} bytes", headers={"Connection": "close"})
+            await response(scope, receive, send)
+            return
+        parts.reverse()
+
+        async def again() -> Message:
+            return parts.pop() if parts else await receive()
+
+        await self._app(scope, again, send)
+
+
 class Guarded:
     """Lets TCP clients in that know the token.
 
