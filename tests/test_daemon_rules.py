@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -296,3 +299,89 @@ def test_a_sidecars_change_is_its_photos(place: Place) -> None:
     assert photos_of(photo) == [photo]
     for name in ("notes.txt", "dog.toml", "cat.txt", "cat.depth.txt"):
         assert photos_of(place.write(name, "")) == [], name
+
+
+HOSTILE = {
+    "deep arrays": "x = " + "[" * 30_000,
+    "deep arrays, closed": "[motion]\nname = " + "[" * 15_000 + "]" * 15_000,
+    "deep tables": "motion = " + "{a=" * 7000 + "1" + "}" * 7000,
+    "a key of many parts": "motion" + ".a" * 1500 + " = 1",
+    "a long number": "priority = " + "9" * 30_000,
+    "a large exponent": "[motion]\nstrength = 1e999",
+    "no number": "[settle]\nseconds = nan",
+    "a date": "priority = 1979-05-27T07:32:00Z",
+    "many outputs": "[[outputs]]\n" * 2000,
+    "half a character": 'name = "caf\udce9"',
+    "a character that ends names": 'name = "{stem}\\u0000"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_rules_made_to_hurt_are_refused(place: Place, text: str) -> None:
+    place.photo("x.png")
+    path = place.root / ".depthflow.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert str(place.error("x.png")).startswith(f"{path}: ")
+    assert str(place.error("x.png")).startswith(f"{path}: "), "and again"
+
+
+def test_random_bytes_as_rules_never_end_in_anything_but_a_usage_error(place: Place) -> None:
+    place.photo("x.png")
+    chance = random.Random(3)  # noqa: S311 - no secrets
+    pieces = [
+        "[",
+        "]",
+        "[[outputs]]\n",
+        "motion",
+        ".",
+        " = ",
+        '"',
+        "'",
+        "{stem}",
+        "\n",
+        "1",
+        "nan",
+        "#",
+        ",",
+        "é",
+        "\0",
+    ]
+    pieces += ["settle", "seconds", "output", "size", "name", "true", "{", "}", "timeline", "-", "_", "\\u", "preset"]
+    for _ in range(400):
+        text = "".join(chance.choices(pieces, k=chance.randrange(1, 30)))
+        place.write(".depthflow.toml", text)
+        with contextlib.suppress(UsageError):
+            place.rules.plans(place.root / "x.png")
+
+
+def test_an_encoding_mark_before_the_rules_is_passed_over(place: Place) -> None:
+    place.photo("x.png")
+    (place.root / ".depthflow.toml").write_bytes(b"\xef\xbb\xbfpriority = 4")
+    assert place.plan("x.png").rules.priority == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+@pytest.mark.timeout(20)
+def test_pipes_named_like_rules_and_sidecars_are_not_waited_for(place: Place) -> None:
+    place.photo("x.png")
+    for name in ("x.depth.png", "x.mp3"):
+        os.mkfifo(place.root / name)
+    assert (place.plan("x.png").files, place.plan("x.png").spec.audio) == ((), None)
+    for name in ("x.toml", ".depthflow.toml"):
+        os.mkfifo(place.root / name)
+        assert f"{place.root / name}: cannot be read: no regular file" in str(place.error("x.png"))
+        (place.root / name).unlink()
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "é" * 125, "📷" * 62], ids=["ascii", "two bytes", "four bytes"])
+def test_names_as_long_as_file_systems_take(place: Place, stem: str) -> None:
+    place.photo(f"{stem}.png")
+    place.write(".depthflow.toml", 'name = "{stem}-{stem}-{size}"\n[[outputs]]\nposter = 0.5\nformat = "png"\n')
+    (output,) = place.outputs(f"{stem}.png")
+    (place.out / output).parent.mkdir()
+    (place.out / output).touch()
+    assert (place.out / output).name.startswith(stem[:50])
+    place.owners[place.out / output] = place.root / "other.png"
+    (second,) = place.outputs(f"{stem}.png")
+    (place.out / second).touch()
+    assert second != output

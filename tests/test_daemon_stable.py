@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from daemon_clock import HandClock
-from depthflow_daemon.stable import Settle, Spoilt, StabilityTracker, Stable, check_photo
+from depthflow_daemon.stable import Settle, Spoilt, StabilityTracker, Stable, UnreadableError, check_photo
 
 from depthflow.errors import PhotoError
 
@@ -273,3 +273,58 @@ def test_a_pipe_with_a_photos_name_is_nothing(tracker: StabilityTracker, tmp_pat
     assert len(tracker) == 0
     with pytest.raises(PhotoError, match="no regular file"):
         check_photo(pipe)
+
+
+def test_what_cannot_be_read_is_told_once_and_waited_for_until_it_can(hand: HandClock, photo: Path) -> None:
+    """Permissions and shares come and go; a photo must not be given up for them."""
+    shut = True
+
+    def check(path: Path) -> str:
+        if shut:
+            raise UnreadableError(f"{path}: cannot be read: Stale file handle")
+        return check_photo(path)
+
+    tracker = StabilityTracker(check=check, clock=lambda: hand.steady)
+    tracker.offer(photo)
+    found: list[Stable | Spoilt] = []
+    looks = 0
+    while hand.steady < 5000 + 86400:
+        wait = tracker.seconds_to_next()
+        assert wait is not None, "it is still waited for"
+        hand.pass_(wait)
+        looks += 1
+        found += tracker.poll()
+    (spoilt,) = found
+    assert isinstance(spoilt, Spoilt)
+    assert spoilt.passing
+    assert len(tracker) == 0, "nobody who waits for the end waits for it"
+    assert looks < 86400 / 200, "seldom"
+    shut = False
+    hand.pass_(300)
+    assert only(tracker.poll()).path == photo
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_a_file_that_may_not_be_read_is_no_bad_photo(photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="No such file"):
+        check_photo(tmp_path / "gone.png")
+    with pytest.raises(UnreadableError, match="Is a directory"):
+        check_photo(tmp_path)
+    photo.write_bytes(b"no photo")
+    with pytest.raises(PhotoError) as caught:
+        check_photo(photo)
+    assert not isinstance(caught.value, UnreadableError)
+
+
+def test_a_file_that_grows_for_ever_is_never_read(hand: HandClock, photo: Path) -> None:
+    def check(path: Path) -> str:
+        raise AssertionError("read")
+
+    tracker = StabilityTracker(check=check, clock=lambda: hand.steady)
+    tracker.offer(photo)
+    for _ in range(1000):
+        with photo.open("ab") as file:
+            file.write(b"more")
+        hand.pass_(tracker.seconds_to_next() or 0)
+        assert tracker.poll() == []
+    assert len(tracker) == 1

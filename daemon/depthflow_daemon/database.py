@@ -56,16 +56,23 @@ class Database:
                     self._connection.rollback()
                     raise
                 self._connection.commit()
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 with suppress(sqlite3.Error):
                     self._connection.rollback()
                 raise _explained(self.path, error) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """For SELECT only."""
+        """For SELECT only.
+
+        Raises:
+            StoreError: the disk is failing.
+        """
         with self._guard:
-            yield self._connection
+            try:
+                yield self._connection
+            except sqlite3.DatabaseError as error:
+                raise _explained(self.path, error) from error
 
     def close(self) -> None:
         with self._guard:

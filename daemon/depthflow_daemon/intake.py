@@ -19,6 +19,7 @@ from depthflow_daemon.records import Job
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
 from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable
 from depthflow_daemon.store import Store, job_key
+from depthflow_daemon.template import fitting
 from depthflow_daemon.watch import RULES_FILE
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ class Intake:
             except UsageError as error:
                 self._tell(photo, error)
                 continue
+            except Exception as error:
+                self._tell(photo, _unforeseen(error))
+                continue
             self._tracker.offer(photo, settle)
             self._changed()
 
@@ -85,6 +89,11 @@ class Intake:
                 # The store or a disk fails just now: the photo goes through the same gate once more.
                 log.warning("%r is tried again: %s", str(found.path), error)
                 again = True
+            except Exception as error:
+                # One photo must not end the daemon.
+                self._tell(found.path, _unforeseen(error))
+            if isinstance(found, Spoilt) and found.passing:
+                continue
             self._tracker.finish(found.path)
             if again:
                 self._tracker.offer(found.path)
@@ -146,8 +155,11 @@ class Intake:
             self.ended(job)
 
     def _refuse(self, found: Spoilt) -> None:
-        self._store.remember(str(found.path), found.signature, found.reason)
-        log.warning("%r is not taken: %s", str(found.path), found.reason)
+        if found.passing:
+            log.warning("%r waits until it can be read: %s", str(found.path), found.reason)
+        else:
+            self._store.remember(str(found.path), found.signature, found.reason)
+            log.warning("%r is not taken: %s", str(found.path), found.reason)
         with contextlib.suppress(OSError):
             self._say_why(self._rules_of(found.path), found.path, found.reason)
 
@@ -176,7 +188,7 @@ class Intake:
 
     def _reason_file(self, rules: FolderRules, photo: Path) -> Path:
         place = rules.output / photo.relative_to(rules.root)
-        return place.with_name(place.name[:200] + REASON_SUFFIX)
+        return place.with_name(fitting(place.name) + REASON_SUFFIX)
 
     def _say_why(self, rules: FolderRules, photo: Path, reason: str) -> None:
         file = self._reason_file(rules, photo)
@@ -195,6 +207,11 @@ class Intake:
             else:
                 file.unlink(missing_ok=True)
         log.info("%r: %s", str(photo), "archived" if after == "archive" else "deleted")
+
+
+def _unforeseen(error: Exception) -> DepthFlowError:
+    log.debug("unforeseen", exc_info=error)
+    return DepthFlowError(f"{type(error).__name__}: {error}", "this should not happen; please report it")
 
 
 def _move(file: Path, target: Path) -> None:

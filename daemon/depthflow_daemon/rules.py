@@ -7,6 +7,7 @@ to the photo the preset it is named after and its `.depthflow.toml`, at last `ph
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from depthflow.jobs.planning import ending
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.settings import job_base, load_settings
 from depthflow_daemon.rule_file import RuleFile, Rules, read_rules
-from depthflow_daemon.template import fill
+from depthflow_daemon.template import fill, fitting
 from depthflow_daemon.watch import RULES_FILE
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus")
@@ -85,7 +86,7 @@ class FolderRules:
         self.folder = folder
         self.root, self.output = folder.root.resolve(), folder.output.resolve()
         self._taken = taken
-        self._cache: dict[Path, tuple[tuple[int, int, int], RuleFile]] = {}
+        self._cache: dict[Path, tuple[tuple[int, int, int], RuleFile | UsageError]] = {}
 
     def rules_for(self, photo: Path) -> Rules:
         """Raises UsageError: a rule file that holds for the photo is broken."""
@@ -176,7 +177,14 @@ class FolderRules:
         if cached is None or cached[0] != stamp:
             if not path.resolve().is_relative_to(self.root):
                 raise UsageError(f"{path}: leads out of the watched folder", "put the file itself there")
-            cached = self._cache[path] = (stamp, read_rules(path))
+            try:
+                cached = (stamp, read_rules(path))
+            except UsageError as error:
+                # Kept too: what is broken holds for many photos, and would be read for each of them.
+                cached = (stamp, error)
+            self._cache[path] = cached
+        if isinstance(cached[1], UsageError):
+            raise cached[1].with_traceback(None)
         return cached[1]
 
     # -- places ----------------------------------------------------------------------------------------------------
@@ -198,7 +206,7 @@ class FolderRules:
             "size": spec.size,
             "n": str(number),
         }
-        name = fill(rules.name, words)
+        name = fitting(fill(rules.name, words))
         place = self.output / photo.relative_to(self.root).parent / f"{name}{ending(info, spec)}"
         if not place.parent.resolve().is_relative_to(self.output):
             raise UsageError(f"{place}: leads out of {self.output}", "remove the link on the way")
@@ -229,7 +237,7 @@ class FolderRules:
         return self._inside(sidecar(photo))
 
     def _audio_beside(self, photo: Path) -> Path | None:
-        return self._inside(next((file for file in audio_names(photo) if file.is_file()), None))
+        return self._inside(next((file for file in audio_names(photo) if _is_file(file)), None))
 
     def _inside(self, file: Path | None) -> Path | None:
         return file if file is not None and file.resolve().is_relative_to(self.root) else None
@@ -260,7 +268,12 @@ def photos_of(file: Path) -> list[Path]:
     stem = file.name.removesuffix(file.suffix)
     stem = stem.removesuffix(".depth")
     near = [file.with_name(stem), *(file.with_name(stem + x) for s in PHOTO_SUFFIXES for x in (s, s.upper()))]
-    return [photo for photo in near if is_photo(photo.name) and file in companions(photo) and photo.is_file()]
+    return [photo for photo in near if is_photo(photo.name) and file in companions(photo) and _is_file(photo)]
+
+
+def _is_file(path: Path) -> bool:
+    # pathlib's own fails on names that became too long by a suffix.
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _filled(job: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 Stable is a photo whose size, time and companions (sidecar files) have not changed for some seconds, and which decodes
 to its end. That covers, each with a test: slow writers, writers with pauses, copies that were cut off and go on later,
 files that are replaced or deleted while they are waited for, space reserved before it is written, photos that never
-become photos.
+become photos, photos that cannot be read for a while.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
-import os
 import stat
 import threading
 import time
@@ -21,9 +20,12 @@ from pathlib import Path
 from typing import Literal
 
 from depthflow.errors import PhotoError
+from depthflow_daemon.regular import read_regular
 
 _SHORTEST = 0.5
 """Seconds between two looks at a file that is not ready."""
+_LONGEST = 300.0
+"""The same for one that cannot be read, for however long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,21 @@ class Stable:
 
 @dataclass(frozen=True, slots=True)
 class Spoilt:
-    """A file that did not become a photo within the patience."""
+    """A file that did not become a photo within the patience.
+
+    Attributes:
+        passing: it could not even be read (permission, share gone, disk failing), which says nothing about the photo:
+            it is still waited for, and this is said once.
+    """
 
     path: Path
     signature: str
     reason: str
+    passing: bool = False
+
+
+class UnreadableError(PhotoError):
+    """The bytes cannot be had, so that nothing is known about the photo."""
 
 
 @dataclass(slots=True)
@@ -71,6 +83,7 @@ class _Wait:
     looks: int = 0
     out: bool = False
     again: bool = False
+    told: bool = False
 
 
 def signature_of(path: Path, companions: Iterable[Path] = ()) -> str | None:
@@ -94,20 +107,16 @@ def check_photo(path: Path) -> str:
     """Read and decode a photo to its end; the SHA-256 of its bytes.
 
     Raises:
+        UnreadableError: the system does not let it be read, now at least.
         PhotoError: it is cut short, damaged, too large, or no photo.
     """
     from depthflow.images import Limits, load_photo
 
     limits = Limits()
     try:
-        # A pipe that has a photo's name would be waited for without end.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PhotoError(f"{path}: is no regular file")
-            data = file.read(limits.max_bytes + 1)
+        data = read_regular(path, limits.max_bytes + 1)
     except OSError as error:
-        raise PhotoError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
     load_photo(data, limits=limits)
     return hashlib.sha256(data).hexdigest()
 
@@ -137,7 +146,9 @@ class StabilityTracker:
         self._turns = count()
 
     def __len__(self) -> int:
-        return len(self._waits)
+        """How many are waited for, but for those that could not be read and were told of."""
+        with self._guard:
+            return sum(not wait.told for wait in self._waits.values())
 
     def signature(self, path: Path) -> str | None:
         """As `poll` will give it for the file as it is now."""
@@ -187,7 +198,7 @@ class StabilityTracker:
                 wait = self._waits[path]
             found = self._look(path, wait)
             if found is not None:
-                wait.out = True
+                wait.out = isinstance(found, Stable) or not found.passing
                 results.append(found)
         return results
 
@@ -200,7 +211,7 @@ class StabilityTracker:
                 del self._waits[path]
             return None
         if signature != wait.signature:
-            wait.signature, wait.since, wait.looks = signature, now, 0
+            wait.signature, wait.since, wait.looks, wait.told = signature, now, 0, False
             if settle.mode == "quiet":
                 self._later(path, wait, now + max(settle.seconds, _SHORTEST))
                 return None
@@ -209,6 +220,8 @@ class StabilityTracker:
             return None
         try:
             content = self._check(path)
+        except UnreadableError as error:
+            return self._out_of_reach(path, wait, str(error))
         except PhotoError as error:
             return self._not_yet(path, wait, str(error))
         if self.signature(path) != signature:
@@ -221,11 +234,21 @@ class StabilityTracker:
         now, end = self._clock(), wait.since + wait.settle.patience
         if now >= end:
             return Spoilt(path, wait.signature, reason)
-        # Each look reads the whole file, so they come farther and farther apart.
-        step = max(wait.settle.seconds, _SHORTEST) * 2.0 ** min(wait.looks, 10)
-        wait.looks += 1
-        self._later(path, wait, min(now + step, end))
+        self._later(path, wait, min(now + self._step(wait), end))
         return None
+
+    def _out_of_reach(self, path: Path, wait: _Wait, reason: str) -> Spoilt | None:
+        now = self._clock()
+        self._later(path, wait, now + min(self._step(wait), _LONGEST))
+        if wait.told or now < wait.since + wait.settle.patience:
+            return None
+        wait.told = True
+        return Spoilt(path, wait.signature, reason, passing=True)
+
+    def _step(self, wait: _Wait) -> float:
+        """Each look reads the whole file, so they come farther and farther apart."""
+        wait.looks += 1
+        return max(wait.settle.seconds, _SHORTEST) * 2.0 ** min(wait.looks - 1, 10)
 
     def _later(self, path: Path, wait: _Wait, due: float) -> None:
         with self._guard:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from depthflow.errors import UnknownNameError, UsageError
 
 WORDS = ("stem", "ext", "preset", "motion", "format", "size", "n")
-_FORBIDDEN = '<>:"\\|?*'
+MAX_BYTES = 200
+"""Of each part of a name, since file systems take 255 and endings come behind it."""
+_FORBIDDEN = '<>:"\\|?*\0'
 
 
 def check_template(template: str) -> None:
@@ -40,3 +42,14 @@ def fill(template: str, values: Mapping[str, str]) -> str:
         if part.strip(" .") == "" or part.startswith(".") or any(c in _FORBIDDEN for c in part):
             raise UsageError(f"{template!r} makes {name!r}, which is no name for a file", "write it as {stem}-{size}")
     return name
+
+
+def fitting(name: str) -> str:
+    """A relative path whose parts are no longer than MAX_BYTES in UTF-8, cut between two characters."""
+    return "/".join(_cut(part) for part in name.split("/"))
+
+
+def _cut(part: str) -> str:
+    if len(part.encode()) <= MAX_BYTES:
+        return part
+    return part.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(" .")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,8 @@ def sidecar(photo: str | Path) -> Path | None:
     for stem in (photo.name, photo.stem):
         for suffix in SIDECAR_SUFFIXES:
             candidate = photo.with_name(f"{stem}.depth{suffix}")
-            if candidate != photo and candidate.is_file():
+            # Not `is_file` of pathlib: it fails on names that are too long by the suffix, which are not there for sure.
+            if candidate != photo and os.path.isfile(candidate):  # noqa: PTH113
                 return candidate
     return None
 
