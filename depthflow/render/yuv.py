@@ -59,14 +59,12 @@ def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = frame.shape[:2]
     half = width // 2, height // 2
     packed = np.empty((height * 3 // 2, width), np.uint8)
-    packed[:height] = cv2.extractChannel(frame, 0)
-    planes = packed[height:].reshape(2, half[1], half[0])
-    for channel in (1, 2):
-        plane = cv2.extractChannel(frame, channel)
-        # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
-        begin = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)
-        if width > 2:
-            end = cv2.resize(plane[:, 1:-1], (half[0] - 1, half[1]), interpolation=cv2.INTER_AREA)
-            begin[:, 1:] = cv2.addWeighted(begin[:, 1:], 0.5, end, 0.5, 0)
-        planes[channel - 1] = begin
+    cv2.extractChannel(frame, 0, packed[:height])
+    # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
+    chroma = cv2.resize(frame, half, interpolation=cv2.INTER_AREA)
+    if width > 2:
+        end = cv2.resize(frame[:, 1:-1], (half[0] - 1, half[1]), interpolation=cv2.INTER_AREA)
+        chroma[:, 1:] = cv2.addWeighted(chroma[:, 1:], 0.5, end, 0.5, 0)
+    for plane, channel in zip(packed[height:].reshape(2, half[1], half[0]), (1, 2), strict=True):
+        cv2.extractChannel(chroma, channel, plane)
     return packed
