@@ -22,8 +22,8 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "A PNG of at most 256 pixels a side.", "content": {"image/png": {}}}
 }
 _BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-    206: {"description": "The part of it that `Range` asks for.", "content": {"application/octet-stream": {}}},
+    200: {"description": "The file.", "content": {"*/*": {}}},
+    206: {"description": "The part of it that `Range` asks for.", "content": {"*/*": {}}},
 }
 
 

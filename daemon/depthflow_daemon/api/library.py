@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from depthflow.client.models import Model, Preset, PresetDetail
 from depthflow.errors import UnknownNameError, UsageError
 from depthflow.jobs import library
+from depthflow_daemon.api.parts import Name
 from depthflow_daemon.api.problems import RefusedError
 
 router = APIRouter(tags=["library"])
@@ -25,7 +26,7 @@ def list_presets() -> list[Preset]:
 
 
 @router.get("/presets/{name}")
-def show_preset(name: str) -> PresetDetail:
+def show_preset(name: Name) -> PresetDetail:
     """One preset with what it says."""
     known = library.names("presets")
     if name not in known:

@@ -22,6 +22,8 @@ CoreHere = Annotated[Core, Depends(_core)]
 # SQLite's numbers end there.
 JobNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The job's number.")]
 
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", description="Its name.")]
+
 
 def find(core: Core, number: int) -> Job:
     """A job.

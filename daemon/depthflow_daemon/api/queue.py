@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from depthflow.client.models import Folder
 from depthflow.errors import UnknownNameError
-from depthflow_daemon.api.parts import CoreHere
+from depthflow_daemon.api.parts import CoreHere, Name
 from depthflow_daemon.api.problems import RefusedError
 from depthflow_daemon.core import Core
 
@@ -32,19 +32,19 @@ def list_folders(core: CoreHere) -> list[Folder]:
 
 
 @router.post("/folders/{name}/pause", tags=["folders"])
-def pause_folder(core: CoreHere, name: str) -> Folder:
+def pause_folder(core: CoreHere, name: Name) -> Folder:
     """Take no more photos from a folder; jobs that are queued are made."""
     return _changed(core, name, True)
 
 
 @router.post("/folders/{name}/resume", tags=["folders"])
-def resume_folder(core: CoreHere, name: str) -> Folder:
+def resume_folder(core: CoreHere, name: Name) -> Folder:
     """Take photos from a folder again."""
     return _changed(core, name, False)
 
 
 @router.post("/folders/{name}/rescan", tags=["folders"])
-def rescan_folder(core: CoreHere, name: str) -> Folder:
+def rescan_folder(core: CoreHere, name: Name) -> Folder:
     """Look at every file of a folder again."""
     return _changed(core, name, None)
 

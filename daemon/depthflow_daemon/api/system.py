@@ -40,7 +40,7 @@ def show_system(core: CoreHere) -> System:
     )
 
 
-@router.post("/system/drain", status_code=202)
+@router.post("/system/drain", status_code=202, response_class=Response)
 def drain(core: CoreHere) -> Response:
     """Begin the daemon's end: no job begins any more, and it ends when the running ones have."""
     core.drain()
