@@ -11,8 +11,9 @@ renderer turns such a ramp into a rubber skirt, so the ramp is replaced by a ste
 3. The pixel takes the depth of its side: the mean of those who voted for it.
 
 From the network's resolution up to the working grid in steps of at most two, each time the same few pixels
-around the jumps only: smooth depth stays smooth, and no texture of the photo gets into it. In the end ripples far
-lower than any jump are smoothed (bilateral filter; Tomasi and Manduchi, 1998).
+around the jumps only: smooth depth stays smooth, and no texture of the photo gets into it. Before the last step pieces
+that the network cut off near things are given back to them (`depthflow.depth.attach`). In the end ripples far lower
+than any jump are smoothed (bilateral filter; Tomasi and Manduchi, 1998).
 
 Before that, ramps too wide for such a vote (round hair, fur, a dandelion's head) are narrowed at the network's
 resolution. There single pixels are poor witnesses, since a strand of hair looks like what is behind it; instead the
@@ -70,15 +71,20 @@ def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
     Returns:
         (height, width) float32 in [0, 1]; never outside the range of the input.
     """
+    from depthflow.depth.attach import attached
+
     width, height = size or (guide.shape[1], guide.shape[0])
     depth = np.ascontiguousarray(depth, np.float32)
     low, high = float(depth.min()), float(depth.max())
     # The photo is shrunk once to the grid; the coarser levels are made from that.
     picture = _shrunk(guide, width, height)
-    for i, level in enumerate(_levels(depth.shape[1], depth.shape[0], width, height)):
+    levels = _levels(depth.shape[1], depth.shape[0], width, height)
+    for i, level in enumerate(levels):
         depth, view = _resize(depth, *level), _shrunk(picture, *level)
         if i == 0:
             depth = _narrowed(depth, view)
+        if i == len(levels) - 1:
+            depth = attached(depth, view)
         for radius in (RADIUS,) if i else RADII:
             depth = _snap(depth, view, radius)
     # Cubic enlargement may overshoot by a little.
