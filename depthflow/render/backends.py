@@ -164,7 +164,8 @@ def release() -> None:
     """Let go of the window's context in this thread, so that another may take it."""
     import glfw
 
-    glfw.make_context_current(None)
+    nothing: Any = None  # the package's types know windows only
+    glfw.make_context_current(nothing)
 
 
 def leave_to_parent() -> None:
