@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from daemon_api import SMALL, Daemon, daemon, picture, refusal
 from depthflow_daemon.api.app import create_app, schema
 from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.rules import WatchFolder
+from PIL import Image
 
 from depthflow.client.models import JobDetail, System
 from depthflow.errors import UnknownNameError
@@ -97,6 +100,27 @@ def test_depth_and_sound_come_with_the_photo(own: Daemon) -> None:
     files["depth"] = ("d.png", picture(2))
     other = own.done(own.client.post("/v1/jobs", files=files), 201)
     assert other["state"] == "queued", "another depth map is other work"
+
+
+def test_uploads_go_when_no_job_knows_them_any_more(own: Daemon) -> None:
+    files = {"photo": ("a.png", picture()), "depth": ("d.png", picture(1))}
+    own.done(own.client.post("/v1/jobs", files=files), 201)
+    own.done(own.client.post("/v1/jobs", files={"photo": ("a.png", b"none")}), 422)
+    own.finish()
+    work = own.core.places.work
+
+    def kept() -> list[str]:
+        return sorted(file.suffix for file in work.rglob("*") if file.is_file())
+
+    assert kept() == [".mp4", ".png", ".png", ".png"]
+    assert own.core.prune() == 0, "what is young stays: its job may be on its way"
+    for file in work.rglob("*"):
+        os.utime(file, (0, 0))
+    assert own.core.prune() == 1
+    assert kept() == [".mp4", ".png", ".png"]
+    own.store.prune(jobs=0, events=100)
+    own.core.prune()
+    assert kept() == []
 
 
 def test_the_same_request_adds_one_job(own: Daemon) -> None:
@@ -313,6 +337,27 @@ def test_downloads_that_cannot_be(own: Daemon) -> None:
     secret.write_text("secret")
     made.symlink_to(secret)
     refusal(own.client.get(f"/v1/jobs/{job}/outputs/1"), 409, "not the file that was made")
+
+
+def test_small_pictures_of_photo_depth_and_result(own: Daemon) -> None:
+    photo = own.root / "wide.png"
+    photo.write_bytes(picture(size=(600, 300)))
+    Image.new("L", (60, 30), 200).save(own.root / "wide.depth.png")
+    job = own.done(own.client.post("/v1/jobs", json={"photo": str(photo)}), 201)["id"]
+    small = own.client.get(f"/v1/jobs/{job}/thumbnail")
+    assert small.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(small.content)) as image:
+        assert image.size == (256, 128)
+    with Image.open(io.BytesIO(own.client.get(f"/v1/jobs/{job}/depth").content)) as image:
+        assert (image.mode, image.size) == ("L", (256, 128))
+    refusal(own.client.get(f"/v1/jobs/{job}/outputs/1/thumbnail"), 409, "not made")
+    own.finish({"wide.mp4": picture(size=(300, 600))})
+    with Image.open(io.BytesIO(own.client.get(f"/v1/jobs/{job}/outputs/1/thumbnail").content)) as image:
+        assert image.size == (128, 256)
+    photo.write_bytes(b"no photo any more")
+    refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 409, "is not a photo")
+    photo.unlink()
+    refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 404, "not there any more")
 
 
 # -- the rest ------------------------------------------------------------------------------------------------------

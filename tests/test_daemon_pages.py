@@ -52,8 +52,11 @@ def test_search_is_for_the_text_itself(store: Store) -> None:
     assert ids(store, search="dog", limit=1, before=3) == [2]
 
 
-def test_sources_of_a_folder(store: Store) -> None:
-    assert store.sources("/in/a") == {"/in/a/Cat.jpg"}
+def test_notes_and_outputs_of_a_folder(store: Store) -> None:
+    store.add("n", "{}", source="/in/a/b.jpg", outputs=["/out/b.mp4"], note='{"x": 1}')
+    assert sorted(store.notes("/in/a")) == [("/in/a/Cat.jpg", "{}"), ("/in/a/b.jpg", '{"x": 1}')]
+    assert store.outputs_below("/out") == {"/out/b.mp4"}
+    assert store.outputs_below("/ou") == set()
 
 
 def test_a_request_is_remembered_with_its_job(store: Store) -> None:

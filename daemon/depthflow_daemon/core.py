@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from depthflow.errors import UnknownNameError
 from depthflow_daemon.hub import Hub
+from depthflow_daemon.pictures import Pictures
 from depthflow_daemon.store import Store
+from depthflow_daemon.uploads import Uploads
 
 if TYPE_CHECKING:
     from depthflow_daemon.folders import FolderFacts
@@ -123,4 +126,13 @@ class Core:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        self.pictures = Pictures(self.places.work / "pictures")
         self.hub.folder_of = self.folders.name_of
+        self.uploads = Uploads(self.places.work)
+
+    def prune(self) -> int:
+        """Remove uploads, and what was made of them, that no job knows any more; how many."""
+        known: set[str] = set()
+        for source, note in self.store.notes(str(self.uploads.place)):
+            known |= {source, *json.loads(note).get("files", ())}
+        return self.uploads.prune(known, self.store.outputs_below(str(self.uploads.results)))

@@ -84,11 +84,11 @@ class Queries:
             row = db.execute("SELECT job, digest FROM requests WHERE key = ?", (key,)).fetchone()
             return None if row is None else (self._get(db, row["job"]), row["digest"])
 
-    def sources(self, below: str) -> set[str]:
-        """What any job, ended or not, was made from in this folder."""
-        query = "SELECT DISTINCT source FROM jobs INDEXED BY jobs_names WHERE source > ? AND source < ?"
+    def notes(self, below: str) -> list[tuple[str, str]]:
+        """Source and note of every job, ended or not, whose source lies in this folder."""
+        query = "SELECT source, note FROM jobs INDEXED BY jobs_names WHERE source > ? AND source < ?"
         with self._database.reading() as db:
-            return {row["source"] for row in db.execute(query, _bounds(below))}
+            return [(row["source"], row["note"]) for row in db.execute(query, (f"{below}/", f"{below}0"))]
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state; all states are there."""
@@ -119,6 +119,12 @@ class Queries:
                 (limit,),
             )
             return {row["key"]: StageTime(row["jobs"], row["seconds"], row["slowest"]) for row in rows}
+
+    def outputs_below(self, folder: str) -> set[str]:
+        """Every file in this folder that a job made or is to make."""
+        with self._database.reading() as db:
+            query = "SELECT path FROM outputs WHERE path > ? AND path < ?"
+            return {row["path"] for row in db.execute(query, (f"{folder}/", f"{folder}0"))}
 
     def owner_of(self, output: str) -> str | None:
         """The source that an output's path belongs to; None if no job that is remembered asked for it."""

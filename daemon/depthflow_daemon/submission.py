@@ -96,7 +96,14 @@ def submit(
         if request is not None and (known := _known(core, request, digest)) is not None:
             return known, False
         spec, outputs = _placed(core, prepared, key)
-        note = {"content": prepared.content, "name": prepared.name, "origin": "api", "preset": spec.preset}
+        note: dict[str, Any] = {
+            "content": prepared.content,
+            "name": prepared.name,
+            "origin": "api",
+            "preset": spec.preset,
+        }
+        if uploads:
+            note["files"] = sorted(str(upload.path) for upload in uploads.values())
         try:
             job = core.store.add(
                 key,

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -62,22 +63,23 @@ class Uploads:
         except OSError as error:
             raise explain(error, self._incoming) from error
 
-    def prune(self, known: set[str], outputs: set[str]) -> int:
+    def prune(self, known: set[str], outputs: set[str], *, least_age: float = 3600.0) -> int:
         """Remove what no job knows any more; how many files and folders.
 
         Args:
             known: every file that any job, ended or not, was made from.
             outputs: every file that any job made or is to make.
+            least_age: seconds; what is younger stays, since its job may not be in the store yet.
         """
         gone = 0
-        kept = {str(Path(path).parent) for path in outputs}
-        for file in _entries(self.place):
+        folders = {str(Path(path).parent) for path in outputs}
+        for file in _entries(self.place, least_age):
             if file.is_file(follow_symlinks=False) and file.path not in known:
                 with contextlib.suppress(OSError):
                     os.unlink(file.path)  # noqa: PTH108 - no Path for each of many
                     gone += 1
-        for folder in _entries(self.results):
-            if folder.path not in kept:
+        for folder in _entries(self.results, least_age):
+            if folder.path not in folders:
                 shutil.rmtree(folder.path, ignore_errors=True)
                 gone += 1
         return gone
@@ -142,11 +144,13 @@ def _is_whole(place: Path, received: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == received.stat().st_size
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, least_age: float) -> list[os.DirEntry[str]]:
+    """What is older than that, of this folder."""
+    before = time.time() - least_age
     try:
         with os.scandir(folder) as found:
-            return list(found)
+            return [entry for entry in found if entry.stat(follow_symlinks=False).st_mtime <= before]
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            return []
         raise OutputError(f"{folder}: cannot be read: {error.strerror}") from error

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from depthflow.client.models import Submit
 from depthflow_daemon.api.problems import RefusedError, first_fault
 from depthflow_daemon.core import Core
-from depthflow_daemon.uploads import Receiving, Upload, Uploads
+from depthflow_daemon.uploads import Receiving, Upload
 
 FIELD, FILES = "job", ("photo", "depth", "audio")
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -55,7 +55,7 @@ async def read_submission(request: Request, core: Core) -> AsyncIterator[tuple[S
     if kind == "application/json":
         yield _submit(await _small_body(request, core.limits.body_bytes)), {}
     elif kind == "multipart/form-data":
-        form = _Form(Uploads(core.places.work), core)
+        form = _Form(core)
         try:
             await form.read(request)
             yield _submit(bytes(form.field) or b"{}"), await run_in_threadpool(form.keep)
@@ -103,8 +103,8 @@ def _too_large(limit: int) -> RefusedError:
 class _Form:
     """The parts of one request."""
 
-    def __init__(self, uploads: Uploads, core: Core) -> None:
-        self._uploads, self._limits = uploads, core.limits
+    def __init__(self, core: Core) -> None:
+        self._uploads, self._limits = core.uploads, core.limits
         self.field = bytearray()
         self._files: dict[str, Receiving] = {}
         self._seen: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path as FilePath
@@ -10,9 +11,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
 
+from depthflow.errors import InputError
 from depthflow_daemon.api.parts import CoreHere, FoundJob
 from depthflow_daemon.api.problems import RefusedError
 from depthflow_daemon.core import Core
+from depthflow_daemon.pictures import Kind
 from depthflow_daemon.records import Job
 
 router = APIRouter(tags=["files"])
@@ -32,6 +35,43 @@ def download(core: CoreHere, job: FoundJob, output: OutputNumber) -> FileRespons
     """A file that a job made. Ranges are honoured, so that a download can go on and a player can seek."""
     path, found = _made(core, job, output)
     return FileResponse(path, stat_result=found, filename=path.name)
+
+
+@router.get("/jobs/{number}/thumbnail", response_class=FileResponse, responses=_PICTURE)
+def thumbnail(core: CoreHere, job: FoundJob) -> FileResponse:
+    """The photo, small."""
+    return _picture(core, job, "photo")
+
+
+@router.get("/jobs/{number}/depth", response_class=FileResponse, responses=_PICTURE)
+def depth(core: CoreHere, job: FoundJob) -> FileResponse:
+    """The depth map, small; white is near. It is estimated if the job has not done so yet."""
+    return _picture(core, job, "depth")
+
+
+@router.get("/jobs/{number}/outputs/{output}/thumbnail", response_class=FileResponse, responses=_PICTURE)
+def output_thumbnail(core: CoreHere, job: FoundJob, output: OutputNumber) -> FileResponse:
+    """The first frame of a result, small."""
+    path, found = _made(core, job, output)
+    return _sent(core.pictures.get("output", str(path), f"{found.st_size} {found.st_mtime_ns}", {}))
+
+
+def _picture(core: Core, job: Job, kind: Kind) -> FileResponse:
+    photo = FilePath(job.source)
+    try:
+        found = photo.stat()
+    except OSError:
+        raise RefusedError(404, f"the photo of job {job.id} is not there any more") from None
+    spec, note = json.loads(job.spec), json.loads(job.note)
+    content = f"{note.get('content', '')} {found.st_size} {found.st_mtime_ns}"
+    try:
+        return _sent(core.pictures.get(kind, str(photo), content, spec))
+    except InputError as error:
+        raise RefusedError(409, str(error), error.hint) from None
+
+
+def _sent(path: FilePath) -> FileResponse:
+    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "private, max-age=60"})
 
 
 def _made(core: Core, job: Job, number: int) -> tuple[FilePath, os.stat_result]:
