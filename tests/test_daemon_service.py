@@ -10,14 +10,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from depthflow_daemon.engine import LocalEngine
-from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 from PIL import Image
 from running import COMMAND, Done, depthflow, environment, pixels, wait_until_gone
@@ -161,9 +158,8 @@ def test_killed_in_the_midst_of_a_video_it_is_made_after_the_start(
     stray = work_file(folder)
     first.end(signal.SIGKILL)
     wait_until_gone_workers(folder)
-    assert files(folder / "out") == [], "the worker cleared up behind itself"
-    stray.parent.mkdir(exist_ok=True)
-    stray.write_bytes(b"as a worker leaves it that was killed too")
+    assert stray.exists(), "nobody was left to clear up"
+    assert all(part.startswith(".") for part in files(folder / "out")), "nothing has a result's name"
     # The job is what it was; so that the test ends, its clip is made short in the store.
     with sqlite3.connect(folder / "state" / "q.db") as raw:
         assert raw.execute("SELECT state FROM jobs").fetchall() == [("running",)]
@@ -237,56 +233,6 @@ def test_wrong_use_is_said_before_anything_is_made(folder: Path, args: tuple[str
     assert done.code == code
     assert text in done.err
     assert files(folder) == []
-
-
-# -- the engine, with workers that do as they are told -------------------------------------------------------------
-
-HEAD = "import sys, json, os, signal\njob = json.loads(sys.stdin.readline())\n"
-SAY = "def say(**m): print(json.dumps({'job': job['job'], **m}), flush=True)\n"
-
-
-def engine_ends(tmp_path: Path, script: str, meanwhile: Callable[[Store], object] = lambda _: None) -> Job:
-    """What one job looks like after a worker of this script had it."""
-    over = threading.Event()
-    with Store(tmp_path / "q.db") as store:
-        job = store.add("k", "{}", source="/in/a.jpg")
-        running = threading.Event()
-        engine = LocalEngine(
-            store,
-            ended=lambda _: over.set(),
-            progress=lambda *_: running.set(),
-            command=[sys.executable, "-c", HEAD + SAY + script],
-        )
-        engine.start()
-        if "progress" in script:
-            assert running.wait(30)
-        meanwhile(store)
-        assert over.wait(30)
-        engine.close(0)
-        return store.get(job.id)
-
-
-def test_a_worker_that_dies_is_told_of(tmp_path: Path) -> None:
-    job = engine_ends(tmp_path, "os.kill(os.getpid(), signal.SIGSEGV)")
-    assert (job.state, job.crashes, job.error) == ("waiting", 1, f"the worker died (signal {int(signal.SIGSEGV)})")
-    assert engine_ends(tmp_path / "b", "sys.exit(3)").error == "the worker died (exit code 3)"
-
-
-def test_a_workers_results_reach_the_store(tmp_path: Path) -> None:
-    job = engine_ends(tmp_path, "say(done={'facts': {'/out/a.mp4': {'frames': 3}}, 'timings': {'render': 1.5}})")
-    assert job.state == "done"
-    job = engine_ends(tmp_path / "b", "say(failed={'error': 'disk full', 'kind': 'transient'})")
-    assert (job.state, job.retries, job.error) == ("waiting", 1, "disk full")
-    job = engine_ends(tmp_path / "c", "say(failed={'error': 'no photo', 'kind': 'permanent'})")
-    assert (job.state, job.error) == ("failed", "no photo")
-
-
-def test_a_cancelled_job_is_stopped_in_its_worker(tmp_path: Path) -> None:
-    script = (
-        "say(progress={})\nasked = json.loads(sys.stdin.readline())\nassert asked == {'cancel': 1}\nsay(stopped=True)"
-    )
-    job = engine_ends(tmp_path, script, meanwhile=lambda store: store.cancel(1))
-    assert job.state == "cancelled"
 
 
 def killed_until_all_is_done(folder: Path, rounds: int, photo: Path, depth_map: Path) -> None:

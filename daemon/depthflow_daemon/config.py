@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -119,12 +119,32 @@ class EngineSettings(Part):
     """Worker processes on this machine: videos, or parts of one, that are made at once."""
     address: Annotated[str, Field(max_length=200, pattern=r"^(|[a-z]+://.+)$")] = ""
     """A Dask scheduler that is there already, such as tcp://10.0.0.5:8786; empty starts workers on this machine."""
+    tls_ca: Path | None = None
+    """Certificate of whoever signed the scheduler's and the workers', PEM; for an address that begins with tls://."""
+    tls_cert: Path | None = None
+    """The daemon's own certificate, PEM."""
+    tls_key: Path | None = None
+    """The key of that certificate, PEM."""
     memory_limit: Annotated[str, AfterValidator(_is_memory)] = "auto"
     """Of one worker: auto, none, or such as 4GB. A worker above it is ended, and its job tried again."""
     idle_seconds: Annotated[float, Field(ge=1, le=86400)] = 120.0
     """Workers without work end after this, and give their memory back."""
     segment_seconds: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Longer videos are cut into pieces of about this length that are made at once; 0 cuts none."""
+
+    @field_validator("tls_ca", "tls_cert", "tls_key", mode="before")
+    @classmethod
+    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
+        return _placed(value, info)
+
+    @model_validator(mode="after")
+    def _certificates_belong_together(self) -> Self:
+        given = [value is not None for value in (self.tls_ca, self.tls_cert, self.tls_key)]
+        if any(given) != all(given):
+            raise UsageError("tls_ca, tls_cert and tls_key belong together", "give all three or none")
+        if self.address.startswith("tls://") and not all(given):
+            raise UsageError("a tls:// address needs tls_ca, tls_cert and tls_key", "see docs/farm.md")
+        return self
 
 
 class LimitSettings(Part):

@@ -1,250 +1,399 @@
-"""Has jobs rendered: takes them from the store, gives each to a worker process, and tells the store what became of it.
+"""Has jobs made: takes them from the store, gives their pieces to workers, and tells the store what became of them.
 
-This is the engine of one machine. Whatever takes its place (a farm) has the same three verbs: start, wake, close.
+The store is the truth: workers, scheduler and this process may end at any moment, and nothing is lost or done twice.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import queue
-import signal
-import subprocess
-import sys
+import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from depthflow_daemon.leases import LEASE_SECONDS
+from depthflow.errors import DepthFlowError
+from depthflow.video.workfile import sweep
+from depthflow_daemon.cluster import Cluster, OwnCluster, Seat, Work
+from depthflow_daemon.config import EngineSettings
+from depthflow_daemon.leases import LEASE_SECONDS, MAX_CRASHES
+from depthflow_daemon.orphans import end_orphans
 from depthflow_daemon.records import Job
+from depthflow_daemon.running import RunningJob, Task
 from depthflow_daemon.store import Store
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 120.0
-"""A worker without work ends after this, and gives its memory back."""
 GRACE_SECONDS = 20.0
 """A worker that was told to stop is ended by force after this."""
 _LOOK_SECONDS = 0.5
+_SOON_SECONDS = 0.05
+"""While a worker is being waited for."""
+_SEATS_SECONDS = 1.0
 _SLEEP_SECONDS = 30.0
 """Windows open without anybody telling."""
+_AGAIN_SECONDS = 10.0
+"""After a store or a scheduler that failed."""
 
-Command = list[str]
-WORKER: Command = [sys.executable, "-m", "depthflow_daemon.worker"]
 
-
-class LocalEngine:
-    """Some worker processes on this machine.
+class Engine:
+    """Makes jobs with Dask workers, which are started when there is work and ended when there is none for a while.
 
     Args:
         store: where jobs come from.
-        workers: how many at once.
-        ended: told of every job that has ended, from a thread of the engine.
-        progress: told of every progress event, likewise.
-        command: starts a worker that speaks as `worker.py` does.
+        settings: how many workers, and where.
+        ended: told of every job that has ended, from the engine's thread.
+        progress: told of every progress event, likewise; at most ten times a second for each job.
+        work: what workers are told to do, instead of `worker.work`.
     """
 
     def __init__(
         self,
         store: Store,
+        settings: EngineSettings | None = None,
         *,
-        workers: int = 1,
         ended: Callable[[Job], None] = lambda _: None,
         progress: Callable[[int, dict[str, Any]], None] = lambda *_: None,
-        command: Command = WORKER,
+        work: Work | None = None,
     ) -> None:
-        self._slots = [_Slot(f"local-{n}", store, ended, progress, command) for n in range(workers)]
+        self._store, self._ended, self._progress, self._work = store, ended, progress, work
+        self._settings = settings or EngineSettings()
+        self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._end: float | None = None
+        self._cluster: Cluster | None = None
+        self._seats: dict[str, Seat] = {}
+        self._jobs: list[RunningJob] = []
+        self._tasks: dict[str, tuple[RunningJob, Task]] = {}
+        self._looked = self._counted = self._used = 0.0
+        self._not_before = 0.0
+        self._complained = ""
+
+    # -- from any thread -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        for slot in self._slots:
-            slot.start()
+        self._thread.start()
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to take."""
-        for slot in self._slots:
-            slot.wake.set()
+        self._queue.put(lambda: None)
+
+    def drain(self, end: float) -> None:
+        """Take no more jobs, and give back at `end` (monotonic clock) what still runs; does not wait for it."""
+        self._end = end if self._end is None else min(self._end, end)
+        self.wake()
 
     def close(self, drain_seconds: float) -> None:
         """Take no more jobs; give those back that are not done in time."""
         self.drain(time.monotonic() + drain_seconds)
-        for slot in self._slots:
-            slot.join()
+        self._thread.join()
 
-    def drain(self, end: float) -> None:
-        """Take no more jobs, and give back at `end` (monotonic clock) what still runs; does not wait for it."""
-        for slot in self._slots:
-            slot.drain(end)
+    def workers(self) -> list[dict[str, Any]]:
+        """The worker processes that there are now."""
+        busy = {task.seat.address: running.job.id for running in self._jobs[:] for task in running.live if task.seat}
+        return [
+            {
+                "name": seat.name,
+                "kind": "render",
+                "pid": seat.pid,
+                "state": "busy" if seat.address in busy else "idle",
+                "job": busy.get(seat.address),
+                "memory_bytes": seat.memory,
+            }
+            for seat in list(self._seats.values())
+        ]
 
+    def facts(self) -> dict[str, Any]:
+        """The engine itself, for people."""
+        cluster = self._cluster
+        return {
+            "kind": "dask",
+            "address": self._settings.address or "local",
+            "state": "stopped" if cluster is None else "running" if cluster.alive else "starting",
+            "workers": self._settings.workers if not self._settings.address else len(self._seats),
+            "memory_limit": self._settings.memory_limit,
+            "segment_seconds": self._settings.segment_seconds,
+        }
 
-class _Slot(threading.Thread):
-    """One worker process and the thread that speaks with it."""
+    # -- the engine's thread ---------------------------------------------------------------------------------------
 
-    def __init__(
-        self,
-        name: str,
-        store: Store,
-        ended: Callable[[Job], None],
-        progress: Callable[[int, dict[str, Any]], None],
-        command: Command,
-    ) -> None:
-        super().__init__(name=name, daemon=True)
-        self.wake = threading.Event()
-        self._store, self._ended, self._progress, self._command = store, ended, progress, command
-        self._end: float | None = None
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def drain(self, end: float) -> None:
-        """Take no more; `end` is when what runs is given back, on the monotonic clock."""
-        self._end = end if self._end is None else min(self._end, end)
-        self.wake.set()
-
-    def run(self) -> None:
+    def _run(self) -> None:
+        end_orphans()
         try:
-            while self._end is None:
+            while self._end is None or self._jobs:
                 try:
-                    self._next()
-                except Exception:
+                    self._turn()
+                    self._complained = ""
+                except Exception as error:
                     # A store that fails (disk full) must not end the engine.
-                    log.exception("%s: trying again", self.name)
-                    self.wake.wait(10.0)
+                    self._complain(error)
+                    self._not_before = time.monotonic() + _AGAIN_SECONDS
         finally:
-            self._stop_worker()
+            self._leave()
 
-    def _next(self) -> None:
-        self.wake.clear()
-        job = self._store.take(self.name)
-        if job is not None:
-            self._work(job)
-            self._ended(self._store.get(job.id))
-            return
+    def _turn(self) -> None:
+        self._listen()
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._look(now)
+        for running in [running for running in self._jobs if running.verdict and not running.live]:
+            self._settle(running)
+        if now >= self._not_before:
+            self._take()
+            self._dispatch()
+        self._rest()
+
+    def _listen(self) -> None:
+        """Wait until somebody says something, or it is time to look; then hear everything."""
+        try:
+            self._queue.get(timeout=self._patience())()
+            while True:
+                self._queue.get_nowait()()
+        except queue.Empty:
+            pass
+
+    def _patience(self) -> float:
+        now = time.monotonic()
+        if self._jobs:
+            return _SOON_SECONDS if self._cluster and any(running.waiting for running in self._jobs) else _LOOK_SECONDS
         wait = self._store.seconds_to_next()
-        if self._process is None:
-            self.wake.wait(min(_SLEEP_SECONDS, wait if wait is not None else _SLEEP_SECONDS))
-        elif not self.wake.wait(min(IDLE_SECONDS, wait if wait is not None else IDLE_SECONDS)) and wait is None:
-            self._stop_worker()
+        longest = _SLEEP_SECONDS if wait is None else min(_SLEEP_SECONDS, wait)
+        if self._cluster is not None:
+            if self._settings.address and not self._seats:
+                return _SEATS_SECONDS
+            longest = min(longest, self._used + self._settings.idle_seconds - now)
+        return max(0.0, longest, self._not_before - now)
 
-    # -- one job ---------------------------------------------------------------------------------------------------
-
-    def _work(self, job: Job) -> None:
-        log.info("job %d: started (attempt %d): %r", job.id, job.attempt, job.source)
-        note = json.loads(job.note)
-        if self._process is None or self._process.poll() is not None:
-            self._stop_worker()
-            self._start_worker()
-        self._send(job=job.id, attempt=job.attempt, spec=json.loads(job.spec), content=note.get("content", ""))
-        heard = beaten = time.monotonic()
-        asked: float | None = None
-        while True:
-            try:
-                line = self._lines.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
-                line = None
-            now = time.monotonic()
-            if line == "":
-                self._died(job)
-                return
-            if line is not None:
-                heard = now
-                if self._told(job, json.loads(line)):
-                    return
-            if now - beaten > LEASE_SECONDS / 4:
-                beaten = now
-                if self._store.beat(job.id, job.attempt) == "lost":
-                    self._kill()
-                    return
-            if asked is None and (self._store.get(job.id).stopping or (self._end is not None and now >= self._end)):
-                asked = now
-                self._send(cancel=job.id)
-            if now - heard > LEASE_SECONDS or (asked is not None and now - asked > GRACE_SECONDS):
-                self._kill()
-                if asked is not None:
-                    self._store.release(job.id, job.attempt)
-                else:
-                    self._store.fail(job.id, job.attempt, "the worker hung and was ended", "crash")
-                return
-
-    def _told(self, job: Job, message: dict[str, Any]) -> bool:
-        """Whether this was the job's last message."""
-        if message.get("job") != job.id:
-            return False
-        if "progress" in message:
-            self._progress(job.id, message["progress"])
-            return False
-        if "done" in message:
-            done = message["done"]
-            self._store.finish(job.id, job.attempt, facts=done["facts"], timings=done["timings"])
-            log.info("job %d: done", job.id)
-        elif "failed" in message:
-            failed = message["failed"]
-            self._store.fail(job.id, job.attempt, failed["error"], failed["kind"])
-            log.warning("job %d: failed (%s): %s", job.id, failed["kind"], failed["error"])
+    def _complain(self, error: Exception) -> None:
+        """Each trouble once, however often it is met again."""
+        text = f"{type(error).__name__}: {error}"
+        if text == self._complained:
+            return
+        self._complained = text
+        if isinstance(error, DepthFlowError):
+            log.error("engine: %s%s; trying again", error, f" ({error.hint})" if error.hint else "")
         else:
+            log.exception("engine: trying again")
+
+    def _rest(self) -> None:
+        """Workers that have had nothing to do for long end."""
+        now = time.monotonic()
+        if self._jobs:
+            self._used = now
+        elif self._cluster is not None and now - self._used >= self._settings.idle_seconds:
+            self._leave()
+
+    def _leave(self) -> None:
+        cluster, self._cluster, self._seats = self._cluster, None, {}
+        if cluster is not None:
+            cluster.close()
+
+    # -- jobs in ---------------------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        while self._end is None and self._has_room():
+            job = self._store.take(self._settings.address or "local")
+            if job is None:
+                return
+            log.info("job %d: started (attempt %d): %r", job.id, job.attempt, job.source)
+            order = {
+                "kind": "make",
+                "job": job.id,
+                "spec": json.loads(job.spec),
+                "content": json.loads(job.note).get("content", ""),
+            }
+            self._jobs.append(RunningJob(job, [Task(order)]))
+
+    def _has_room(self) -> bool:
+        """A worker would have nothing to do otherwise."""
+        pieces = sum(len(running.waiting) + len(running.live) for running in self._jobs)
+        if not self._settings.address:
+            return pieces < self._settings.workers
+        if not self._jobs and self._store.counts()["queued"]:
+            self._join()
+            self._count(time.monotonic())
+        return pieces < len(self._seats)
+
+    # -- tasks out -------------------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        waiting = [(running, task) for running in self._jobs for task in running.waiting]
+        if not waiting:
+            return
+        cluster = self._join()
+        busy = {task.seat.address for running in self._jobs for task in running.live if task.seat}
+        cluster.grow(min(self._settings.workers, len(busy) + len(waiting)))
+        if len(self._seats) <= len(busy):
+            self._count(time.monotonic())
+        free = [seat for address, seat in self._seats.items() if address not in busy]
+        for (running, task), seat in zip(waiting, free, strict=False):
+            task.name = f"depthflow-{running.job.id}-{running.job.attempt}-{secrets.token_hex(4)}"
+            task.seat, task.pid, task.done, task.began = seat, seat.pid, 0, False
+            self._tasks[task.name] = running, task
+            cluster.submit(task.name, task.order, seat)
+
+    def _join(self) -> Cluster:
+        if self._cluster is None:
+            kind = Cluster if self._settings.address else OwnCluster
+            cluster = kind(self._settings, self._work, self._heard, self._task_ended)
+            cluster.open()
+            self._cluster, self._used = cluster, time.monotonic()
+        return self._cluster
+
+    # -- what workers say ------------------------------------------------------------------------------------------
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        self._queue.put(partial(self._told, message))
+
+    def _told(self, message: dict[str, Any]) -> None:
+        running, task = self._tasks.get(message["task"], (None, None))
+        if running is None or task is None:
+            return
+        if "began" in message:
+            task.began, task.pid = True, message["pid"]
+        elif "outcome" in message:
+            task.outcome = message["outcome"]
+        elif running.verdict is None and (event := running.progress(task, message["progress"])):
+            self._progress(running.job.id, event)
+
+    def _task_ended(self, name: str, why: str) -> None:
+        self._queue.put(partial(self._over, name, why))
+
+    def _over(self, name: str, why: str) -> None:
+        """A task has come to an end: as it should, or with its worker, or with the scheduler."""
+        running, task = self._tasks.pop(name, (None, None))
+        if running is None or task is None:
+            return
+        seat, task.seat = task.seat, None
+        if self._cluster is not None:
+            self._cluster.forget(name)
+        if task.outcome is not None:
+            self._outcome(running, task.outcome)
+        elif why == "lost":
+            running.decide("released")
+            if self._cluster is not None:
+                self._lose("the scheduler is gone")
+        else:
+            self._died(running, task, seat, why)
+
+    def _outcome(self, running: RunningJob, outcome: dict[str, Any]) -> None:
+        if "failed" in outcome:
+            running.decide(outcome["failed"]["kind"], outcome["failed"]["error"])
+        elif "stopped" in outcome:
+            running.decide("released")
+        elif all(task.made for task in running.tasks):
+            running.decide("done")
+
+    def _died(self, running: RunningJob, task: Task, seat: Seat | None, why: str) -> None:
+        """The worker ended, and not the task."""
+        began, task.began = task.began, False
+        if why == "":
+            why = "the worker told nothing"
+        elif why == "died":
+            how = self._cluster.last_words(task.pid) if self._cluster is not None else ""
+            why = "the worker died" + (f" ({how})" if how else "")
+            if seat is not None:
+                # Nothing is given to it until it is seen again.
+                self._seats.pop(seat.address, None)
+        log.warning("job %d: %s", running.job.id, why)
+        self._clear_up(running)
+        task.deaths += 1
+        if began or task.deaths >= MAX_CRASHES:
+            running.decide("crash", why)
+
+    def _clear_up(self, running: RunningJob) -> None:
+        """End what a dead worker left running, and remove what it left lying."""
+        end_orphans()
+        for output in self._store.outputs(running.job.id):
+            sweep(Path(output.path).parent, stale_seconds=0.0)
+
+    # -- what the engine looks at ----------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> None:
+        if self._cluster is not None and not self._cluster.alive:
+            self._lose("the scheduler is gone")
+            return
+        if self._jobs and self._cluster is not None and now - self._counted >= _SEATS_SECONDS:
+            self._count(now)
+        for running in self._jobs:
+            self._keep(running, now)
+            if running.verdict is not None and running.live:
+                self._end_tasks(running, now)
+
+    def _keep(self, running: RunningJob, now: float) -> None:
+        """Say that it is being worked on, and hear whether it still should be."""
+        job = running.job
+        if now - running.beaten > LEASE_SECONDS / 4:
+            running.beaten = now
+            if self._store.beat(job.id, job.attempt) == "lost":
+                running.verdict = None
+                running.decide("lost")
+        if running.verdict is None and (
+            self._store.get(job.id).stopping or (self._end is not None and now >= self._end)
+        ):
+            running.decide("released")
+
+    def _end_tasks(self, running: RunningJob, now: float) -> None:
+        verdict, cluster = running.verdict, self._cluster
+        if verdict is None or cluster is None:
+            return
+        for task in running.live:
+            if task.seat is None:
+                continue
+            if not verdict.asked:
+                cluster.stop(task.name, task.seat)
+            elif now - verdict.since > GRACE_SECONDS:
+                log.warning("job %d: worker %s does not stop and is ended", running.job.id, task.seat.name)
+                cluster.kill(task.seat, task.pid)
+        if not verdict.asked or now - verdict.since > GRACE_SECONDS:
+            # Asked once, ended by force as often as it takes.
+            verdict.asked, verdict.since = True, now
+
+    def _count(self, now: float) -> None:
+        """Which workers there are, and which tasks have lost theirs without Dask telling."""
+        cluster = self._cluster
+        if cluster is None:
+            return
+        self._counted = now
+        try:
+            self._seats = cluster.seats()
+        except OSError as error:
+            self._lose(f"the scheduler does not answer: {error}")
+            return
+        for name, (_, task) in list(self._tasks.items()):
+            if task.seat is not None and task.seat.address not in self._seats:
+                self._over(name, "died")
+
+    def _lose(self, why: str) -> None:
+        """The scheduler is gone: what was running is nobody's fault, and is done again."""
+        log.warning("engine: %s; running jobs are given back", why)
+        self._leave()
+        for name in list(self._tasks):
+            self._over(name, "lost")
+        self._not_before = time.monotonic() + _AGAIN_SECONDS
+
+    # -- jobs out --------------------------------------------------------------------------------------------------
+
+    def _settle(self, running: RunningJob) -> None:
+        """Tell the store; if that fails it is told again later."""
+        job, verdict = running.job, running.verdict
+        if verdict is None:
+            return
+        if verdict.kind == "done":
+            self._store.finish(job.id, job.attempt, facts=running.facts, timings=running.timings)
+            log.info("job %d: done", job.id)
+        elif verdict.kind == "released":
             self._store.release(job.id, job.attempt)
             log.info("job %d: given back", job.id)
-        return True
-
-    def _died(self, job: Job) -> None:
-        process, self._process = self._process, None
-        code = None
-        if process is not None:
-            code = process.wait()
-            _end(process)
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        self._store.fail(job.id, job.attempt, f"the worker died ({how})", "crash")
-        log.warning("job %d: the worker died (%s)", job.id, how)
-
-    # -- the process -----------------------------------------------------------------------------------------------
-
-    def _send(self, **message: Any) -> None:
-        if self._process is None or self._process.stdin is None:
-            return
-        try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # its end is read from its output
-
-    def _start_worker(self) -> None:
-        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", start_new_session=True
-        )
-
-        def read() -> None:
-            assert process.stdout is not None  # noqa: S101
-            for line in process.stdout:
-                lines.put(line)
-            lines.put("")
-
-        threading.Thread(target=read, daemon=True).start()
-        self._process, self._lines = process, lines
-
-    def _stop_worker(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None  # noqa: S101
-        try:
-            process.stdin.close()
-            process.wait(GRACE_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
-            _end(process)
-
-    def _kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """By force, with the encoders that it started."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        elif verdict.kind in ("transient", "permanent", "crash"):
+            self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
+            log.warning("job %d: failed (%s): %s", job.id, verdict.kind, verdict.error)
+        self._jobs.remove(running)
+        if verdict.kind != "lost":
+            self._ended(self._store.get(job.id))

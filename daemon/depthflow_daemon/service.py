@@ -12,7 +12,8 @@ from types import FrameType
 
 from depthflow import paths
 from depthflow.video.workfile import sweep
-from depthflow_daemon.engine import LocalEngine
+from depthflow_daemon.config import EngineSettings
+from depthflow_daemon.engine import Engine
 from depthflow_daemon.intake import Intake
 from depthflow_daemon.rules import WatchFolder
 from depthflow_daemon.store import Store
@@ -37,7 +38,7 @@ class Service:
         self._folders, self._path, self._workers, self._once = folders, store, workers, once
         self._wake = threading.Event()
         self._signals = 0
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
 
     def run(self) -> None:
         """Until a signal: the first one drains (what runs may end within a minute), the second one gives it back.
@@ -53,7 +54,7 @@ class Service:
             intake = Intake(self._folders, store, changed=self._wake.set, rescan=lambda folder: watcher.rescan(folder))
             places = [place for folder in self._folders for place in (folder.output, folder.archive)]
             watcher = Watcher([folder.root for folder in self._folders], intake.seen, exclude=places)
-            engine = self._engine = LocalEngine(store, workers=self._workers, ended=intake.ended)
+            engine = self._engine = Engine(store, EngineSettings(workers=self._workers), ended=intake.ended)
             with watcher:
                 engine.start()
                 if self._once:
@@ -64,7 +65,7 @@ class Service:
             engine.close(DRAIN_SECONDS if self._signals < 2 else 0.0)
         log.info("ended")
 
-    def _loop(self, store: Store, intake: Intake, engine: LocalEngine) -> None:
+    def _loop(self, store: Store, intake: Intake, engine: Engine) -> None:
         while not self._signals:
             self._wake.clear()
             wait = intake.step()

@@ -1,96 +1,120 @@
-"""Renders jobs in a process of its own: one JSON line in, lines of progress and one of the result out.
+"""What a worker of the engine does: it makes a job, or a piece of one. Dask calls it; it knows no store and no queue.
 
-    in   {"job": 7, "attempt": 1, "spec": {...}, "content": "sha256 or empty"}    {"cancel": 7}
-    out  {"job": 7, "progress": {...}}   {"alive": true}
-         {"job": 7, "done": {"facts": {...}, "timings": {...}}}   {"job": 7, "failed": {"error": "...", "kind": "..."}}
-         {"job": 7, "stopped": true}
+What it has to say goes to a topic of Dask's event log, which the engine reads:
 
-It stays warm between jobs, and ends when its input does: a daemon that was killed leaves no worker behind.
+    {"task": name, "pid": 123, "worker": address, "began": true}
+    {"task": name, ..., "progress": {...}}
+    {"task": name, ..., "outcome": {"done": {...}} | {"failed": {"error": "...", "kind": "..."}} | {"stopped": true}}
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import queue
 import signal
-import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from distributed import get_worker
+from distributed.diagnostics.plugin import WorkerPlugin
 
 from depthflow.errors import Cancelled, InputError, SystemError_, UsageError
 from depthflow.progress import CancelToken, Progress
 
-ALIVE_SECONDS = 5.0
+_SEND_SECONDS = 0.005
+
+_tokens: dict[str, CancelToken] = {}
+_guard = threading.Lock()
+
+Say = Callable[..., None]
 
 
-class _Channel:
-    """Whole lines only, from any thread."""
+def work(order: dict[str, Any]) -> None:
+    """Do what an order says, and tell its topic what became of it; nothing is raised.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._guard = stream, threading.Lock()
-
-    def send(self, **message: Any) -> None:
-        with self._guard:
-            self._stream.write(json.dumps(message) + "\n")
-            self._stream.flush()
-
-
-def main() -> None:
-    # Nothing that a library prints may come between the lines.
-    channel = _Channel(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)
-    # The daemon decides what a Ctrl-C in its terminal means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    jobs: queue.SimpleQueue[tuple[dict[str, Any], CancelToken] | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    threading.Thread(target=_live, args=(channel,), daemon=True).start()
+    Args:
+        order: "task" names it, "topic" is where to tell; "spec" is the JobSpec, "content" the photo's SHA-256 or
+            empty; what "kind" it is says the rest.
+    """
+    say = begin(order)
+    token = token_of(order["task"])
     try:
-        while (order := jobs.get()) is not None:
-            channel.send(job=order[0]["job"], **_work(*order, channel))
-    except BrokenPipeError:
-        # Nobody listens any more.
-        os._exit(0)
+        outcome = _outcome(order, token, say)
+    finally:
+        with _guard:
+            _tokens.pop(order["task"], None)
+    say(outcome=outcome)
 
 
-def _listen(jobs: queue.SimpleQueue[tuple[dict[str, Any], CancelToken] | None]) -> None:
-    tokens: dict[int, CancelToken] = {}
-    for line in sys.stdin:
-        message = json.loads(line)
-        if "cancel" in message:
-            if message["cancel"] in tokens:
-                tokens[message["cancel"]].cancel()
-        else:
-            tokens = {message["job"]: CancelToken()}
-            jobs.put((message, tokens[message["job"]]))
-    for token in tokens.values():
-        token.cancel()
-    jobs.put(None)
+def stop(task: str) -> None:
+    """Have a task end between two frames, or at once if it has not begun."""
+    token_of(task).cancel()
 
 
-def _live(channel: _Channel) -> None:
-    pause = threading.Event()
-    while not pause.wait(ALIVE_SECONDS):
-        try:
-            channel.send(alive=True)
-        except BrokenPipeError:
-            return
+class Manners(WorkerPlugin):
+    """How a worker behaves as a guest of the engine.
+
+    Args:
+        local: a child of the daemon, which alone decides what a Ctrl-C in its terminal means.
+    """
+
+    name = "depthflow"
+
+    def __init__(self, *, local: bool) -> None:
+        self._local = local
+
+    def setup(self, worker: Any) -> None:
+        if self._local:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # While the first job is on its way here.
+            threading.Thread(target=import_module, args=("depthflow.api",), daemon=True).start()
+
+    def teardown(self, worker: Any) -> None:
+        """Also when the scheduler is lost: nobody waits for what is being made."""
+        with _guard:
+            tokens = list(_tokens.values())
+        for token in tokens:
+            token.cancel()
 
 
-def _work(order: dict[str, Any], token: CancelToken, channel: _Channel) -> dict[str, Any]:
-    from depthflow.api import make_job
+def token_of(task: str) -> CancelToken:
+    """Says whether a task is to stop."""
+    with _guard:
+        return _tokens.setdefault(task, CancelToken())
+
+
+def begin(order: dict[str, Any]) -> Say:
+    """Tell the topic of an order that it has begun; what tells it more."""
+    worker = get_worker()
+
+    def say(**message: Any) -> None:
+        worker.log_event(
+            order["topic"], {"task": order["task"], "pid": os.getpid(), "worker": worker.address, **message}
+        )
+
+    say(began=True)
+    # If this process dies of what comes now, the message must be out: Dask collects them for 2 ms.
+    sent = threading.Event()
+    worker.loop.add_callback(worker.loop.call_later, _SEND_SECONDS, sent.set)
+    sent.wait(1.0)
+    return say
+
+
+def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, Any]:
     from depthflow.jobs.spec import JobSpec
 
     def report(progress: Progress) -> None:
-        channel.send(job=order["job"], progress=asdict(progress))
+        say(progress=asdict(progress))
 
     try:
         spec = JobSpec.parse(order["spec"], source=f"job {order['job']}")
         _check_content(Path(spec.photo), order["content"])
-        result = make_job(spec, report=report, cancel=token)
+        return {"done": _KINDS[order["kind"]](order, spec, report, token)}
     except Cancelled:
         return {"stopped": True}
     except (UsageError, InputError) as error:
@@ -99,8 +123,18 @@ def _work(order: dict[str, Any], token: CancelToken, channel: _Channel) -> dict[
         return _failed(error, "transient")
     except Exception as error:
         return _failed(error, "crash")
+
+
+def _make(order: dict[str, Any], spec: Any, report: Callable[[Progress], None], token: CancelToken) -> dict[str, Any]:
+    """The whole job."""
+    from depthflow.api import make_job
+
+    result = make_job(spec, report=report, cancel=token)
     facts = {str(made.path): {**asdict(made), "path": str(made.path)} for made in result.outputs}
-    return {"done": {"facts": facts, "timings": result.timings}}
+    return {"facts": facts, "timings": result.timings, "notes": list(result.notes)}
+
+
+_KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make}
 
 
 def _check_content(photo: Path, content: str) -> None:
@@ -117,7 +151,3 @@ def _failed(error: BaseException, kind: str) -> dict[str, Any]:
     text = str(error) or type(error).__name__
     hint = getattr(error, "hint", "")
     return {"failed": {"error": f"{text} ({hint})" if hint else text, "kind": kind}}
-
-
-if __name__ == "__main__":
-    main()

@@ -227,6 +227,12 @@ def sweep(folder: Path, *, stale_seconds: float = STALE_SECONDS) -> None:
                     file.unlink()
 
 
+def is_left_over(name: str) -> bool:
+    """A work file's name, of a process of this host that is no more."""
+    match = _NAME.fullmatch(name)
+    return match is not None and match["host"] == _host() and sys.platform != "win32" and not _alive(int(match["pid"]))
+
+
 def _left_over(folder: Path, stale_seconds: float) -> Iterator[Path]:
     now = time.time()
     with os.scandir(folder) as entries:

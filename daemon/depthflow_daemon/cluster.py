@@ -1,0 +1,365 @@
+"""The Dask workers that the engine gives tasks to: its own on this machine, or those of a scheduler elsewhere.
+
+It knows workers and tasks, and neither jobs nor the store. A task is given to one worker by name and never moves to
+another: who lost it says so, and whoever gave it decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from depthflow import paths
+from depthflow.errors import RuntimeMissingError, SystemError_
+from depthflow_daemon.config import EngineSettings
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+_CALL_SECONDS = 10.0
+_WORDS_SECONDS = 1.0
+"""The scheduler may hear of a worker's end before its nanny does."""
+
+Heard = Callable[[dict[str, Any]], None]
+Ended = Callable[[str, str], None]
+Work = Callable[[dict[str, Any]], None]
+
+_DASK = {
+    # Attempts are the store's matter: Dask would let a poison task end four workers before anybody hears of it.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    # No pages: neither the dashboard nor any other.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # What Dask does beside the work: measured 3.7 % of a core and 3.2 % a worker with its defaults.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.system-monitor.disk": False,
+    # Nothing of ours lies in Dask's memory that could be moved to a disk.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # It would be set in the daemon's own environment too.
+    "distributed.nanny.pre-spawn-environ": {},
+    "logging": {"distributed": "critical", "distributed.client": "critical", "tornado.application": "critical"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A worker: one task at a time, whatever number of threads it has.
+
+    Attributes:
+        memory: bytes that it holds.
+        pid: None where that is not known, on another machine.
+    """
+
+    address: str
+    name: str
+    memory: int
+    pid: int | None
+
+
+class Cluster:
+    """A connection to a Dask scheduler.
+
+    Args:
+        heard: told of every message of a task; from another thread.
+        ended: told the name of a task that has come to an end, and why if not as it should; from another thread.
+    """
+
+    def __init__(self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended) -> None:
+        self._settings, self._work, self._heard, self._ended = settings, work, heard, ended
+        self._topic = f"depthflow-{secrets.token_hex(8)}"
+        self._client: Any = None
+        self._futures: dict[str, Any] = {}
+        # What asks a worker may have to wait for it.
+        self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine-calls")
+
+    def open(self) -> None:
+        """Connect, which takes a second or two.
+
+        Raises:
+            RuntimeMissingError: Dask or what it needs is not installed. SystemError_: nobody answers.
+        """
+        try:
+            self._connect()
+        except ImportError as error:
+            raise RuntimeMissingError(
+                f"{error.name or error} is not installed", "pip install 'depthflow-studio[daemon]'"
+            ) from None
+        except (OSError, TimeoutError, RuntimeError) as error:
+            self.close()
+            raise SystemError_(f"the engine's workers cannot be reached: {error}", self._hint()) from None
+
+    def _connect(self) -> None:
+        import dask
+
+        dask.config.set(_DASK)
+        import distributed
+
+        from depthflow_daemon import worker
+
+        dask_client: Any = distributed.Client
+        self._client = dask_client(
+            self._scheduler(), security=self._security(), set_as_default=False, timeout=CONNECT_SECONDS
+        )
+        self._work = self._work or worker.work
+        self._client.subscribe_topic(self._topic, lambda event: self._heard(event[1]))
+        self._client.register_plugin(worker.Manners(local=self.local))
+
+    local = False
+
+    def _scheduler(self) -> Any:
+        return self._settings.address
+
+    def _hint(self) -> str:
+        return f"is a scheduler running at {self._settings.address}? see docs/farm.md"
+
+    def _security(self) -> Any:
+        import distributed
+
+        asked = self._settings
+        if asked.tls_ca is None:
+            return None
+        security: Any = distributed.Security
+        return security(
+            tls_ca_file=str(asked.tls_ca),
+            tls_client_cert=str(asked.tls_cert),
+            tls_client_key=str(asked.tls_key),
+            require_encryption=True,
+        )
+
+    def close(self) -> None:
+        """Leave; calling it again does nothing. What runs is told to stop."""
+        self._futures.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close(timeout=_CALL_SECONDS)
+        self._calls.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def alive(self) -> bool:
+        """The scheduler is there; after a loss it is made anew, not mended."""
+        return self._client is not None and self._client.status == "running"
+
+    def grow(self, count: int) -> None:
+        """There is work for so many workers."""
+
+    def seats(self) -> dict[str, Seat]:
+        """The workers that are there now, by address.
+
+        Raises:
+            OSError: the scheduler is not.
+        """
+        client = self._client
+        known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CALL_SECONDS)["workers"]
+        return {
+            address: Seat(
+                address,
+                str(about["name"]),
+                int((about.get("metrics") or {}).get("memory", 0)),
+                self._pid(about.get("nanny") or ""),
+            )
+            for address, about in known.items()
+            if about.get("status") == "running"
+        }
+
+    def _pid(self, nanny: str) -> int | None:
+        return None
+
+    def submit(self, task: str, order: dict[str, Any], seat: Seat) -> None:
+        """Have a worker do what an order says."""
+        future = self._client.submit(
+            self._work,
+            {**order, "task": task, "topic": self._topic},
+            key=task,
+            workers=[seat.address],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+        )
+        self._futures[task] = future
+        future.add_done_callback(lambda done: self._ended(task, _why(done)))
+
+    def stop(self, task: str, seat: Seat) -> None:
+        """Have a task end between two frames; does not wait for it."""
+        from depthflow_daemon import worker
+
+        self._call(lambda client: client.run(worker.stop, task, workers=[seat.address], on_error="ignore"))
+
+    def forget(self, task: str) -> None:
+        """It has ended, or its worker is gone."""
+        future = self._futures.pop(task, None)
+        if future is not None:
+            self._call(lambda _: future.cancel(force=True, msg=""))
+
+    def kill(self, seat: Seat, pid: int | None) -> None:
+        """End a worker that does not stop; does not wait for it.
+
+        Args:
+            pid: of the process that has the task, as it says itself.
+        """
+        self._call(lambda client: client.run(os._exit, 1, workers=[seat.address], on_error="ignore"))
+
+    def last_words(self, pid: int | None) -> str:
+        """How a worker process came to its end, empty if nobody knows."""
+        return ""
+
+    def _call(self, what: Callable[[Any], object]) -> None:
+        client = self._client
+
+        def call() -> None:
+            with contextlib.suppress(Exception):
+                what(client)
+
+        with contextlib.suppress(RuntimeError):  # it is being closed
+            self._calls.submit(call)
+
+
+class OwnCluster(Cluster):
+    """Workers on this machine, each with a nanny that replaces it when it dies; nobody else can reach them."""
+
+    local = True
+
+    def __init__(self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended) -> None:
+        super().__init__(settings, work, heard, ended)
+        self._dask: Any = None
+        self._temporary: Any = None
+        self._nannies = _Nannies()
+
+    def _scheduler(self) -> Any:
+        import distributed
+
+        local_cluster: Any = distributed.LocalCluster
+        place = paths.state_dir() / "engine"
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._dask = local_cluster(
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            security=self._security(),
+            memory_limit=_memory(self._settings),
+            # Without an address Dask takes port 8787; nothing is served there.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            worker_dashboard_address=None,
+            local_directory=str(place),
+            silence_logs=logging.CRITICAL,
+        )
+        self._nannies.listen()
+        return self._dask
+
+    def _security(self) -> Any:
+        import distributed
+
+        security: Any = distributed.Security
+        # Made anew for each cluster, in memory only: without it any user of this machine could run code in it.
+        self._temporary = self._temporary or security.temporary()
+        return self._temporary
+
+    def _hint(self) -> str:
+        return "see the log above; `depthflow doctor` looks at what they need"
+
+    def close(self) -> None:
+        super().close()
+        dask, self._dask = self._dask, None
+        if dask is not None:
+            with contextlib.suppress(Exception):
+                dask.close(timeout=_CALL_SECONDS)
+        self._nannies.close()
+
+    def grow(self, count: int) -> None:
+        if count > len(self._dask.worker_spec):
+            self._dask.scale(count)
+
+    def _pid(self, nanny: str) -> int | None:
+        for one in list(self._dask.workers.values()):
+            if getattr(one, "address", None) == nanny:
+                return one.pid if isinstance(one.pid, int) else None
+        return None
+
+    def kill(self, seat: Seat, pid: int | None) -> None:
+        pid = pid or seat.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+
+    def last_words(self, pid: int | None) -> str:
+        return self._nannies.words_of(pid)
+
+
+class _Nannies(logging.Handler):
+    """What the nannies log of workers that ended: nothing else tells how."""
+
+    _LINE = re.compile(r"Worker process (\d+) (?:was killed by (signal \d+)|exited with (status \d+))")
+    _MEMORY = re.compile(r"\(pid=(\d+)\) exceeded")
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.said: dict[int, str] = {}
+        self._loggers = [logging.getLogger("distributed.nanny"), logging.getLogger("distributed.nanny.memory")]
+
+    def listen(self) -> None:
+        for logger in self._loggers:
+            logger.addHandler(self)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+
+    def close(self) -> None:
+        for logger in self._loggers:
+            logger.removeHandler(self)
+        super().close()
+
+    def words_of(self, pid: int | None) -> str:
+        """What became of a process that has ended just now."""
+        end = time.monotonic() + _WORDS_SECONDS
+        while pid is not None and pid not in self.said and time.monotonic() < end:
+            time.sleep(0.02)
+        return self.said.get(pid or 0, "")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if found := self._MEMORY.search(text):
+            self.said[int(found[1])] = "it took more memory than it may"
+        elif found := self._LINE.search(text):
+            self.said.setdefault(int(found[1]), found[2] or found[3].replace("status", "exit code"))
+
+
+def _why(future: Any) -> str:
+    """Empty for a task that ended as it should."""
+    if future.status == "finished":
+        return ""
+    if future.status == "error":
+        with contextlib.suppress(Exception):
+            error = future.exception(timeout=_CALL_SECONDS)
+            return "died" if type(error).__name__ == "KilledWorker" else f"{type(error).__name__}: {error}"
+    return "lost"
+
+
+def _memory(settings: EngineSettings) -> int:
+    """Bytes that one worker may take; 0 is no limit."""
+    if settings.memory_limit == "none":
+        return 0
+    if settings.memory_limit == "auto":
+        from distributed.system import MEMORY_LIMIT
+
+        return int(MEMORY_LIMIT * 0.9 / settings.workers)
+    from dask.utils import parse_bytes
+
+    return int(parse_bytes(settings.memory_limit))

@@ -1,0 +1,265 @@
+"""The engine with real Dask workers, which do as the tests' jobs tell them: end well, fail, die, hang, be stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from depthflow_daemon import cluster as cluster_module
+from depthflow_daemon import engine as engine_module
+from depthflow_daemon.cluster import OwnCluster
+from depthflow_daemon.config import EngineSettings
+from depthflow_daemon.engine import Engine
+from depthflow_daemon.records import Job
+from depthflow_daemon.store import Store
+from running import environment
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+
+def obey(order: dict[str, Any]) -> None:
+    """A worker's work: whatever stands in the job's spec."""
+    import signal
+    import threading
+    from pathlib import Path
+
+    from depthflow_daemon import worker
+
+    say = worker.begin(order)
+    spec = order["spec"]
+    if "progress" in spec:
+        say(progress=spec["progress"])
+    if "touch" in spec:
+        Path(spec["touch"]).touch()
+    if "kill" in spec:
+        os.kill(os.getpid(), getattr(signal, spec["kill"]))
+    if "exit" in spec:
+        os._exit(spec["exit"])
+    if "raise" in spec:
+        raise ValueError(spec["raise"])
+    if "wait" in spec:
+        token, pause = worker.token_of(order["task"]), threading.Event()
+        while not (spec["wait"] == "politely" and token.cancelled):
+            pause.wait(0.02)
+        say(outcome={"stopped": True})
+    if "outcome" in spec:
+        say(outcome=spec["outcome"])
+
+
+class Shop:
+    """A store, an engine, and what the engine tells."""
+
+    def __init__(self, path: Path, **settings: Any) -> None:
+        self.store = Store(path / "q.db")
+        self.events: list[tuple[int, dict[str, Any]]] = []
+        self._ended: dict[int, threading.Event] = {}
+        self.moved = threading.Event()
+        self.engine = Engine(
+            self.store, EngineSettings(**settings), ended=self._note, progress=self._progress, work=obey
+        )
+
+    def job(self, **spec: Any) -> int:
+        job = self.store.add(str(time.monotonic_ns()), json.dumps(spec), source="/in/a.jpg")
+        self._ended[job.id] = threading.Event()
+        self.engine.wake()
+        return job.id
+
+    def end_of(self, job: int) -> Job:
+        assert self._ended[job].wait(60), "nothing became of the job"
+        self._ended[job].clear()
+        return self.store.get(job)
+
+    def _note(self, job: Job) -> None:
+        self._ended[job.id].set()
+
+    def _progress(self, job: int, event: dict[str, Any]) -> None:
+        self.events.append((job, event))
+        self.moved.set()
+
+
+@pytest.fixture
+def shops(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    opened: list[Shop] = []
+
+    def start(**settings: Any) -> Shop:
+        shop = Shop(tmp_path, **settings)
+        opened.append(shop)
+        shop.engine.start()
+        return shop
+
+    yield start
+    for shop in opened:
+        shop.engine.close(0)
+        shop.store.close()
+
+
+def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_what_a_worker_says_or_suffers_reaches_the_store(shops: Callable[..., Shop]) -> None:
+    shop = shops()
+    assert shop.engine.facts()["state"] == "stopped", "nothing is started before there is work"
+    done = shop.job(progress={"stage": "render", "done": 1}, outcome={"done": {"facts": {"/a.mp4": {"frames": 3}}}})
+    full = shop.job(outcome={"failed": {"error": "disk full", "kind": "transient"}})
+    none = shop.job(outcome={"failed": {"error": "no photo", "kind": "permanent"}})
+    mute = shop.job()
+    bug = shop.job(**{"raise": "a bug"})
+    segv = shop.job(kill="SIGSEGV")
+    left = shop.job(exit=3)
+    last = shop.job(outcome={"done": {"facts": {}}})
+    assert shop.end_of(done).state == "done"
+    assert shop.events == [(done, {"stage": "render", "done": 1})]
+    assert shop.store.outputs(done)[0].facts == {"frames": 3}
+    job = shop.end_of(full)
+    assert (job.state, job.retries, job.error) == ("waiting", 1, "disk full")
+    job = shop.end_of(none)
+    assert (job.state, job.error) == ("failed", "no photo")
+    assert shop.end_of(mute).error == "the worker told nothing"
+    assert (job := shop.end_of(bug)).crashes == 1
+    assert job.error == "ValueError: a bug"
+    job = shop.end_of(segv)
+    assert (job.state, job.crashes, job.error) == ("waiting", 1, "the worker died (signal 11)")
+    assert shop.end_of(left).error == "the worker died (exit code 3)"
+    assert shop.end_of(last).state == "done", "a dead worker is replaced"
+
+
+def test_running_jobs_are_stopped_and_those_that_do_not_listen_are_ended(
+    shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "GRACE_SECONDS", 0.2)
+    shop = shops(workers=2)
+    polite, deaf = (
+        shop.job(wait="politely", progress={"stage": "render"}),
+        shop.job(wait="for ever", progress={"stage": "render"}),
+    )
+    until(lambda: len(shop.events) == 2)
+    assert sorted((worker["job"], worker["state"]) for worker in shop.engine.workers()) == [
+        (polite, "busy"),
+        (deaf, "busy"),
+    ]
+    (pid,) = (worker["pid"] for worker in shop.engine.workers() if worker["job"] == polite)
+    for job in (polite, deaf):
+        shop.store.cancel(job)
+    assert shop.end_of(polite).state == "cancelled"
+    assert shop.end_of(deaf).state == "cancelled"
+    assert pid in [worker["pid"] for worker in shop.engine.workers()], "who listens is not ended"
+
+
+def test_a_closing_engine_gives_back_what_runs(shops: Callable[..., Shop]) -> None:
+    shop = shops()
+    job = shop.job(wait="politely", progress={"stage": "render"})
+    assert shop.moved.wait(60)
+    shop.engine.close(0)
+    found = shop.store.get(job)
+    assert (found.state, found.crashes, found.orphaned) == ("queued", 0, 0)
+
+
+def test_workers_end_when_there_is_nothing_to_do(shops: Callable[..., Shop]) -> None:
+    shop = shops(idle_seconds=1)
+    shop.end_of(shop.job(outcome={"done": {}}))
+    (pid,) = (worker["pid"] for worker in shop.engine.workers())
+    until(lambda: shop.engine.facts()["state"] == "stopped")
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert shop.engine.workers() == []
+    assert shop.end_of(shop.job(outcome={"done": {}})).state == "done", "and are started again"
+
+
+def test_nobody_else_can_use_the_workers() -> None:
+    import httpx
+    from distributed import Client, Security
+
+    cluster = OwnCluster(EngineSettings(), None, lambda _: None, lambda *_: None)
+    cluster.open()
+    try:
+        cluster.grow(1)
+        until(cluster.seats)
+        (seat,) = cluster.seats().values()
+        scheduler = cluster._dask.scheduler_address
+        assert scheduler.startswith("tls://127.0.0.1:")
+        for address in (scheduler, seat.address):
+            for security in (None, Security.temporary()):
+                plain = address.replace("tls://", "tcp://") if security is None else address
+                with pytest.raises(OSError, match=r"Timed out|TLS|tls|closed|certificate"):
+                    Client(plain, security=security, timeout=1, set_as_default=False)
+        ports = list(cluster._dask.scheduler.services.values())
+        assert [httpx.get(f"http://127.0.0.1:{service.port}/status").status_code for service in ports] == [404]
+    finally:
+        cluster.close()
+
+
+# -- a scheduler elsewhere -------------------------------------------------------------------------------------------
+
+
+class Farm:
+    """A scheduler and workers as processes of their own, as they would run on other machines."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.file = folder / "scheduler.json"
+        self._start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard"
+        )
+        until(self.file.exists)
+        until(lambda: self.file.read_text().endswith("}"))
+        self.address = str(json.loads(self.file.read_text())["address"])
+        for number in range(workers):
+            self._start(
+                "worker", self.address, "--no-nanny", "--nthreads", "1", "--name", f"host{number}", "--no-dashboard"
+            )
+
+    def _start(self, *args: str) -> None:
+        self.processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_" + args[0], *args[1:]],
+                # As a task's code is on all machines of a farm.
+                env=environment(PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *sys.path])),
+                stderr=subprocess.DEVNULL,
+                cwd=self.file.parent,
+            )
+        )
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    farm = Farm(tmp_path, 2)
+    yield farm
+    farm.end()
+
+
+def test_a_farm_loses_a_worker_and_then_its_scheduler(
+    farm: Farm, shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1.0)
+    shop = shops(address=farm.address)
+    one, two = (
+        shop.job(wait="politely", progress={"stage": "render"}),
+        shop.job(wait="politely", progress={"stage": "render"}),
+    )
+    until(lambda: len(shop.events) == 2)
+    busy = {worker["job"]: worker["name"] for worker in shop.engine.workers()}
+    assert sorted(busy) == [one, two]
+    farm.processes[1 + int(busy[one][-1])].kill()
+    job = shop.end_of(one)
+    assert (job.state, job.crashes) == ("waiting", 1)
+    assert shop.store.get(two).state == "running", "the other worker goes on"
+    farm.processes[0].kill()
+    job = shop.end_of(two)
+    assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
+    assert shop.engine.facts()["state"] == "stopped"
