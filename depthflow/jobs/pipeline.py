@@ -161,6 +161,32 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
     _, _, *size = parts[0]
     # Whatever fails from here on, what is on the GPU is freed and the work file removed.
     with ExitStack() as stack:
+        # Their encoders load while the frames are prepared.
+        writers = [
+            stack.enter_context(
+                VideoWriter(
+                    path,
+                    width=size[0],
+                    height=size[1],
+                    fps=output.fps,
+                    format=plan.format,
+                    encoder=plan.encoder,
+                    quality=output.quality,
+                    crf=output.crf,
+                    preset=output.encoder_preset,
+                    bitrate=output.bitrate,
+                    target_bytes=output.target_bytes,
+                    pixel_format="yuv420p" if packed else "rgba" if plan.alpha else "rgb24",
+                    audio=Path(spec.audio) if spec.audio else None,
+                    metadata={"comment": embedded(spec, output, plan.format.name)},
+                    overwrite=output.overwrite,
+                    frames=len(plan.shown),
+                    stereo=stereo_of(output.view),
+                    poll=run.cancel.check,
+                )
+            )
+            for path in plan.paths
+        ]
         with run.stage(StageClock(run.report, "prepare", 1)) as clock:
             animation = animation_of(spec, output, depth)
             effects = effects_of(
@@ -196,31 +222,6 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                 renderer.prepare_shots(clip)
             shots = [clip[index] for index in plan.shown]
             clock.update(1)
-        writers = [
-            stack.enter_context(
-                VideoWriter(
-                    path,
-                    width=size[0],
-                    height=size[1],
-                    fps=output.fps,
-                    format=plan.format,
-                    encoder=plan.encoder,
-                    quality=output.quality,
-                    crf=output.crf,
-                    preset=output.encoder_preset,
-                    bitrate=output.bitrate,
-                    target_bytes=output.target_bytes,
-                    pixel_format="yuv420p" if packed else "rgba" if plan.alpha else "rgb24",
-                    audio=Path(spec.audio) if spec.audio else None,
-                    metadata={"comment": embedded(spec, output, plan.format.name)},
-                    overwrite=output.overwrite,
-                    frames=len(shots),
-                    stereo=stereo_of(output.view),
-                    poll=run.cancel.check,
-                )
-            )
-            for path in plan.paths
-        ]
         with run.stage(StageClock(run.report, "render", len(shots))) as clock:
             frames = renderers[0].raw_frames(shots) if packed else renderers[0].frames(shots)
             if plan.alpha:

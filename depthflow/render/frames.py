@@ -21,7 +21,7 @@ from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext, context
 from depthflow.render.effects import EffectsPass
 from depthflow.render.fill import Fill
-from depthflow.render.layers import Layer, peel
+from depthflow.render.layers import Form, cut
 from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
@@ -247,13 +247,14 @@ class FrameRenderer:
         count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
         window = self._inside_window(height, width)
 
-        def made(sheet: Layer) -> tuple[Mesh, NDArray[np.uint8]]:
-            mesh = build(sheet.depth, cared=_both(sheet.shown, window), soft=self._softened(sheet.soft))
-            return mesh, self._picture(sheet.colour)
+        def meshed(form: Form) -> Mesh:
+            return build(form.depth, cared=_both(form.shown, window), soft=self._softened(form.soft))
 
-        sheets = peel(photo, depth, shift, count=count, fill=self._fill).sheets
-        with ThreadPoolExecutor(len(sheets), thread_name_prefix="depthflow-mesh") as pool:
-            return list(pool.map(made, sheets))
+        cuts = cut(depth, shift, width=photo.shape[1], count=count)
+        with ThreadPoolExecutor(len(cuts.forms), thread_name_prefix="depthflow-mesh") as pool:
+            meshes = pool.map(meshed, cuts.forms)
+            pictures = [self._picture(colours) for colours in cuts.colours(photo, self._fill)]
+            return list(zip(meshes, pictures, strict=True))
 
     def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
         """(height, width): what the clip ever shows of the photo; None is all of it."""

@@ -8,6 +8,8 @@ body's edge there is the wall. All layers laid over each other give the photo.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -71,15 +73,54 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pieces:
-    """One cut: the front, and the picture and depth that go on behind it where `uncovered`, below the ceiling."""
+class Form:
+    """A layer without its colours; see `Layer`."""
 
-    front: Layer
-    back: U8
+    depth: F32
+    shown: Mask | None = None
+    soft: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where a photo is cut: the forms of its layers, and all that their colours take besides the photo.
+
+    Attributes:
+        forms: from the farthest to the nearest.
+        disoccluded: see `Layers`.
+        holes: of each cut, the nearest first: what is invented behind it, and the distance from it.
+    """
+
+    forms: tuple[Form, ...]
+    disoccluded: Mask
+    holes: tuple[tuple[Hole, F32], ...]
+
+    def colours(self, photo: U8, fill: Fill | None = None) -> list[U8]:
+        """The layers' colours, from the farthest to the nearest: (H, W, 4) uint8 sRGB, premultiplied.
+
+        Args:
+            photo: (H, W, 3) uint8 sRGB, as wide as the cuts were made for.
+            fill: what invents colours; the classical one if None.
+        """
+        colours = []
+        for hole, distance in self.holes:
+            back = filled(photo, hole, fill or named("classic"))
+            colours.append(_front(photo, back, distance))
+            photo = back
+        return [np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2RGBA), np.uint8), *reversed(colours)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """One cut: the front, and the depth that goes on behind it where `uncovered`, below the ceiling."""
+
+    front: Form
+    hole: Hole
+    distance: F32
     back_depth: F32
     ceiling: F32
     uncovered: Mask
-    disoccluded: Mask
+    hidden: Mask
 
 
 def peel(photo: U8, depth: F32, shift: float, *, count: int = 2, fill: Fill | None = None) -> Layers:
@@ -91,24 +132,41 @@ def peel(photo: U8, depth: F32, shift: float, *, count: int = 2, fill: Fill | No
         shift: pixels of the depth map that a unit of depth moves on screen at most.
         fill: what invents colours; the classical one if None.
     """
-    sheets: list[Layer] = []
+    cuts = cut(depth, shift, width=photo.shape[1], count=count)
+    colours = cuts.colours(photo, fill)
+    sheets = (
+        Layer(colour, form.depth, form.shown, form.soft) for colour, form in zip(colours, cuts.forms, strict=True)
+    )
+    return Layers(tuple(sheets), cuts.disoccluded)
+
+
+def cut(depth: F32, shift: float, *, width: int, count: int = 2) -> Cuts:
+    """Where `peel` cuts a photo; its colours do not matter for that.
+
+    Args:
+        depth, shift, count: as of `peel`.
+        width: of the photo, pixels.
+    """
+    forms: list[Form] = []
+    holes = []
     seen = ceiling = None
     disoccluded = np.zeros(depth.shape, bool)
     for more in range(count - 1, 0, -1):
-        pieces = _cut(photo, depth, shift, fill or named("classic"), seen=seen, ceiling=ceiling, again=more > 1)
+        pieces = _cut(depth, shift, width, seen=seen, ceiling=ceiling, again=more > 1)
         if pieces is None:
             break
-        sheets.append(pieces.front)
-        photo, depth, seen, ceiling = pieces.back, pieces.back_depth, pieces.uncovered, pieces.ceiling
-        disoccluded |= pieces.disoccluded
-    sheets.append(Layer(np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2RGBA), np.uint8), depth, seen))
-    return Layers(tuple(reversed(sheets)), disoccluded)
+        forms.append(pieces.front)
+        holes.append((pieces.hole, pieces.distance))
+        depth, seen, ceiling = pieces.back_depth, pieces.uncovered, pieces.ceiling
+        disoccluded |= pieces.hidden
+    forms.append(Form(depth, seen))
+    return Cuts(tuple(reversed(forms)), disoccluded, tuple(holes))
 
 
 def _cut(
-    photo: U8, depth: F32, shift: float, fill: Fill, *, seen: Mask | None, ceiling: F32 | None, again: bool
+    depth: F32, shift: float, width: int, *, seen: Mask | None, ceiling: F32 | None, again: bool
 ) -> _Pieces | None:
-    """Split a picture in two, or None where nothing opens.
+    """Split a picture of this width in two, or None where nothing opens.
 
     Args:
         seen: (h, w) where the picture can be seen at all: nothing else is cut.
@@ -123,8 +181,7 @@ def _cut(
     # Ramps become steps: every pixel of a cut belongs to one of its sides.
     sides = depth > (near + far) / 2
     sharp = np.where(zone, np.where(sides, near, far), depth).astype(np.float32)
-    from_far, far_of = _far_side(sharp, zone & ~sides, shift)
-    from_near, near_of = _nearest(zone & sides)
+    (from_far, far_of), (from_near, near_of) = _far_and_near(sharp, zone & ~sides, zone & sides, shift)
     far_depth = _look(sharp, far_of)
     near_depth = _look(sharp, near_of)
     step = _threshold(shift)
@@ -165,9 +222,9 @@ def _cut(
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)
-    back = filled(photo, Hole(hidden | stray, strange, back_depth, far_of), fill)
-    colour, soft = _front(photo, back, distance)
-    return _Pieces(Layer(colour, front_depth, shown, soft), back, back_depth, ceiling, uncovered, hidden)
+    hole = Hole(hidden | stray, strange, back_depth, far_of)
+    front = Form(front_depth, shown, _soft(distance, width))
+    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden)
 
 
 def _threshold(shift: float) -> float:
@@ -218,19 +275,20 @@ def _uncovers(drop: F32, from_far: F32, shift: float) -> Mask:
     return np.asarray((drop > _threshold(shift)) & (from_far <= shift * drop + _BAND + 2))
 
 
-def _far_side(sharp: F32, edge: Mask, shift: float) -> tuple[F32, NDArray[np.int32]]:
-    """As `_nearest` of the far sides of all cuts, but where the nearest uncovers nothing, a deeper one that does."""
-    distance, far_of = _nearest(edge)
-    depths = np.sort(sharp[edge])
-    for share in _DEEPER:
+def _far_and_near(
+    sharp: F32, far: Mask, near: Mask, shift: float
+) -> tuple[tuple[F32, NDArray[np.int32]], tuple[F32, NDArray[np.int32]]]:
+    """As `_nearest` of the far sides of all cuts, but where the nearest uncovers nothing, a deeper one that does; and
+    `_nearest` of the near sides."""
+    depths = np.sort(sharp[far])
+    deeper = [far & (sharp <= depths[int(share * (len(depths) - 1))]) for share in _DEEPER if len(depths)]
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="depthflow-cut") as pool:
+        (distance, far_of), *others, of_near = pool.map(_nearest, (far, *deeper, near))
+    for there, of in others:
         open_still = ~_uncovers(sharp - _look(sharp, far_of), distance, shift)
-        deeper = edge & (sharp <= depths[int(share * (len(depths) - 1))])
-        if not deeper.any():
-            break
-        there, of = _nearest(deeper)
         better = open_still & _uncovers(sharp - _look(sharp, of), there, shift)
         distance, far_of = np.where(better, there, distance), np.where(better, of, far_of)
-    return distance, far_of
+    return (distance, far_of), of_near
 
 
 def _look(values: F32, index: NDArray[np.int32]) -> F32:
@@ -262,16 +320,26 @@ def _distance(depth: F32, near: F32, far: F32, zone: Mask, gap: Mask, from_near:
     return np.clip(distance, -_FAR_OFF, _FAR_OFF).astype(np.float32)
 
 
-def _front(photo: U8, back: U8, distance: F32) -> tuple[U8, Mask]:
-    """The front, premultiplied: soft at the cuts, and with the back behind it exactly the photo; and where it is soft.
+def _soft_below(distance: F32, width: int) -> tuple[float, float]:
+    """Photo pixels a depth pixel, and the distance from which on the front is opaque."""
+    scale = width / distance.shape[1]
+    return scale, 0.5 / (_SHARP * scale)
+
+
+def _soft(distance: F32, width: int) -> Mask:
+    """(h, w) where the front is soft: between samples of the depth map a pixel is as soft as the four round it."""
+    near_cut = distance + _OUTWARD < _soft_below(distance, width)[1]
+    return cv2.dilate(near_cut.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def _front(photo: U8, back: U8, distance: F32) -> U8:
+    """The front, premultiplied: soft at the cuts, and with the back behind it exactly the photo.
 
     Args:
         distance: (h, w) from the cut, see `_distance`.
     """
     height, width = photo.shape[:2]
-    scale = width / distance.shape[1]
-    soft_below = 0.5 / (_SHARP * scale)
-    near_cut = distance + _OUTWARD < soft_below
+    scale, soft_below = _soft_below(distance, width)
     texels = cv2.resize(distance + _OUTWARD, (width, height), interpolation=cv2.INTER_LINEAR)
     flat = np.flatnonzero(texels < soft_below)
     alpha = np.clip(texels.ravel()[flat] * (scale * _SHARP) + 0.5, 0.0, 1.0)
@@ -286,5 +354,4 @@ def _front(photo: U8, back: U8, distance: F32) -> tuple[U8, Mask]:
     pixels = front.reshape(-1, 4)
     solved = np.rint(np.clip(colour - (1 - share) * behind, 0, 255 * share))
     pixels[flat] = np.concatenate([solved, levels[:, None]], axis=1).astype(np.uint8)
-    # Between samples of the depth map a pixel is as soft as the four round it.
-    return np.asarray(front, np.uint8), cv2.dilate(near_cut.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return np.asarray(front, np.uint8)
