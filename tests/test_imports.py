@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +29,10 @@ def loaded_after(script: str, cwd: Path) -> set[str]:
 
 def command(*args: str) -> str:
     return f"""
-from depthflow.cli import main
+from depthflow.cli import run
 sys.argv = ["depthflow", *{args!r}]
 try:
-    main()
+    run()
 except SystemExit as end:
     assert not end.code, end.code
 """
@@ -67,3 +68,28 @@ def test_a_render_with_its_own_depth_map_needs_no_network_runtime(photo: Path, d
     assert {"numpy", "vispy", "cv2"} <= loaded
     # Codecs of formats that the photo has not take a tenth of a second to load.
     assert loaded & (NEVER | {"onnxruntime", "httpx", "pillow_heif"}) == set()
+
+
+def test_the_program_ends_at_once_but_not_before_threads_and_what_is_registered_for_the_end(tmp_path: Path) -> None:
+    script = """
+import atexit, sys, threading
+from depthflow.cli import main
+go = threading.Event()
+atexit.register(lambda: print("registered"))
+threading._register_atexit(go.set)  # as thread pools learn that the program ends
+threading.Thread(target=lambda: go.wait() and print("thread")).start()
+sys.argv = ["depthflow", *sys.argv[1:]]
+main()
+print("not reached")
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+    def ended(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", script, *args]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    good, bad = ended("motions", "list"), ended("motions", "show", "no such motion")
+    assert good.returncode == 0
+    assert good.stdout.splitlines()[-2:] == ["thread", "registered"]
+    assert bad.returncode == 2
+    assert bad.stdout.splitlines()[-2:] == ["thread", "registered"]

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -69,6 +70,28 @@ app.add_typer(daemon.app, name="daemon")
 
 
 def main() -> None:
+    """The program: run a command, and end the process."""
+    try:
+        run()
+    except SystemExit as end:
+        if end.code:
+            raise
+    _end()
+
+
+def _end() -> None:
+    """End in success as Python does, but for taking itself apart, which takes 0.04 s once something was drawn."""
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as multiprocessing has it too
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return  # Python says what is wrong with them
+    os._exit(0)
+
+
+def run() -> None:
     """Run a command; every error that is raised on purpose becomes one line, a hint, and its exit code."""
     # Python looks for cycles ever again while it loads modules, whose thousands of objects all stay, ...
     gc.set_threshold(_OBJECTS)
