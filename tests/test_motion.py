@@ -137,6 +137,26 @@ def test_reverse_plays_the_same_frames_backwards():
     assert turned == pytest.approx([around[0], *around[:0:-1]])
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("hold", [0, 5])
+@pytest.mark.parametrize("cycles", [0.3, 1.0, 1.25, 2.5])
+@pytest.mark.parametrize("closes", [True, False])
+def test_passes_join_whatever_the_number_of_rounds(cycles, hold, reverse, closes):
+    """No step from one pass to the next is larger than those within a pass."""
+    loop = Motion((Component("x", "sine", 1.0),))
+    motion, timing = (loop, None) if closes else (LINE, True)
+    steps = np.abs(np.diff(xs(motion, Timing(40, 4, cycles=cycles, hold=hold, reverse=reverse, loop=timing))))
+    assert steps.max() <= np.delete(steps, [39, 79, 119]).max() * 1.01
+    assert steps.max() > 0.01
+
+
+def test_passes_that_are_not_to_close_begin_anew():
+    assert xs(LINE, Timing(3, 2)) == pytest.approx([0, 0.5, 1, 0, 0.5, 1])
+    assert xs(Motion((Component("x", "sine", 1.0),)), Timing(4, 2, cycles=0.75, loop=False)) == pytest.approx(
+        [0, 1, 0, -1] * 2
+    )
+
+
 def test_phase_starts_later_and_loops_repeat():
     loop = Motion((Component("x", "sine", 1.0),))
     assert [c.x for c in poses(loop, Camera(), Timing(4, phase=0.25))] == pytest.approx([1, 0, -1, 0], abs=1e-12)

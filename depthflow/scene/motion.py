@@ -89,7 +89,7 @@ class Timing:
         phase: rounds to start into the motion; a one-way motion starts that far on its way and stops at its end.
         reverse: from the end to the beginning.
         cycles: rounds in one pass. A looping motion goes round and round; a one-way motion goes there, back,
-            there again. Whole numbers make it close.
+            there again. Whole numbers make the clip close; the passes of one that closes join in any case.
         loop: the pass's last frame leads to its first; None leaves it to the motion. A one-way motion that must
             close goes there and back in each round. A loop that need not close ends exactly where it began.
         hold: frames at the end of a pass in which the motion stands still.
@@ -114,15 +114,25 @@ class Timing:
         if self.reverse:
             t = 1.0 - t
         curve = easing(motion.easing)
+        before = self._before(closing)
         if motion.loop:
-            rounds = t * self.cycles + self.phase
+            rounds = t * self.cycles + self.phase + before
             inside = rounds - np.floor(rounds)
             # The very end of a round is its end and not its beginning.
             inside[(inside == 0.0) & (t == 1.0)] = 1.0
-            return np.tile(curve(inside), self.loops)
-        legs = t * self.cycles * (2.0 if closing else 1.0)
+            return curve(inside).ravel()
+        legs = (t * self.cycles + before) * (2.0 if closing else 1.0)
         there = 1.0 - np.abs(1.0 - legs % 2.0)
-        return np.tile(curve(np.clip(there + self.phase, 0.0, 1.0)), self.loops)
+        return curve(np.clip(there + self.phase, 0.0, 1.0)).ravel()
+
+    def _before(self, closing: bool) -> Array:
+        """(loops, 1) part of a round that is over when each pass begins: a pass that is to close goes on where the one
+        before it ended, however many rounds it has; one that is not begins anew.
+        """
+        passes = np.arange(self.loops, dtype=np.float64)[:, None]
+        if self.reverse:
+            passes = passes[::-1]
+        return passes * self.cycles % 1.0 if closing else np.zeros_like(passes)
 
 
 def values(
