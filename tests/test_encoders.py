@@ -116,6 +116,14 @@ def test_what_was_asked_for_and_does_not_work_is_noted(
     assert (choice.name, choice.note) == ("gif", "gif is used instead of nvenc (no nvenc encoder makes gif)")
 
 
+def test_transparent_avif_is_made_by_an_encoder_that_takes_grey_pictures() -> None:
+    assert choose_encoder(FORMATS["avif"]).name == "libsvtav1"
+    assert choose_encoder(FORMATS["avif"], alpha=True).name == "libaom-av1"
+    asked = choose_encoder(FORMATS["avif"], "libsvtav1", alpha=True)
+    assert asked.name == "libaom-av1"
+    assert asked.note == "libaom-av1 is used instead of libsvtav1 (libsvtav1: it keeps no transparency)"
+
+
 def test_transparency_is_for_software(trials: list[tuple[str, str]]) -> None:
     choice = choose_encoder(FORMATS["webm"], "auto", alpha=True)
     assert choice.name == "libvpx-vp9"

@@ -234,7 +234,7 @@ def cut_out(photo: Path) -> Path:
 
 
 def _frames(path: Path) -> Iterator[Pixels]:
-    if path.suffix in (".webp", ".apng", ".gif", ".png"):
+    if path.suffix in (".webp", ".apng", ".avif", ".gif", ".png"):
         with Image.open(path) as image:
             for index in range(getattr(image, "n_frames", 1)):
                 image.seek(index)
@@ -246,7 +246,7 @@ def _frames(path: Path) -> Iterator[Pixels]:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("a.webm", 10), ("a.mov", 6), ("a.mkv", 2), ("a.webp", 12), ("a.apng", 2), ("a.png", 2)],
+    [("a.webm", 10), ("a.mov", 6), ("a.mkv", 2), ("a.webp", 12), ("a.apng", 2), ("a.avif", 12), ("a.png", 2)],
 )
 def test_transparency_is_kept(cut_out: Path, depth_map: Path, name: str, near: int) -> None:
     """At rest the frame is the photo: its opacity everywhere, its colours where it is opaque."""

@@ -329,6 +329,24 @@ def test_transparency_of_animations(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(patch_colours(decoded)[:, :3], TRUTH, atol=12 if name == "webp" else 4)
 
 
+@pytest.mark.parametrize("limit", [None, 2500])
+def test_transparent_avif(tmp_path: Path, limit: int | None) -> None:
+    """Colour and opacity are two films in one file; a viewer has to put them together, frame by frame."""
+    frames = [patches(96, 64, 4) for _ in range(5)]
+    for index, frame in enumerate(frames):
+        frame[..., 3] = np.clip(np.arange(96) * 3 - 20 * index, 0, 255)
+    path = tmp_path / "clip.avif"
+    facts = write(path, frames, "avif", fps=10, pixel_format="rgba", quality=90, target_bytes=limit)
+    assert (facts.frames, facts.rate, facts.color_range) == (5, 10, "tv")
+    decoded, times, _ = _animation(path)
+    assert times == [100] * 5
+    for got, given in zip(decoded, frames, strict=True):
+        np.testing.assert_allclose(got[..., 3], given[..., 3], atol=6 if limit is None else 20)
+        visible = given[..., 3] > 32
+        assert psnr(got[visible][:, :3], given[visible][:, :3]) > (25 if limit is None else 18)
+    assert limit is None or path.stat().st_size <= limit
+
+
 def test_lossless_webp_at_full_quality(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     write(tmp_path / "clip.webp", [noise, noise[::-1].copy()], "webp", quality=100)

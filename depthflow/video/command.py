@@ -93,9 +93,16 @@ def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
         UsageError: the encoder knows no such preset or rate factor.
     """
     video = source(frames).video
-    video = filtered(video, filter_for(frames, target.format, target.encoder))
     options = video_options(frames, target)
-    streams = [video]
+    if frames.alpha and target.format.apart:
+        both = video.filter_multi_output("split")
+        # The matrix means nothing here, but libaom takes no grey that says it is RGB.
+        opacity = filtered(both[1], f"alphaextract,format=gray,setparams=range=pc:colorspace={frames.matrix}")
+        streams = [filtered(both[0], filter_for(frames, target.format, target.encoder)), opacity]
+        # Opacity has no headroom.
+        options["color_range:v:1"] = "pc"
+    else:
+        streams = [filtered(video, filter_for(frames, target.format, target.encoder))]
     if target.audio is not None and target.format.audio is not None:
         streams.append(_sound(target.audio, frames))
         options["c:a"] = target.format.audio

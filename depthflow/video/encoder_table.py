@@ -32,6 +32,7 @@ class Encoder:
         options: what it always gets.
         steady: what it gets when the knob is used (rate control by quality), left out with a bit rate.
         pixel_formats: 8-bit and 10-bit input, where it is not the format's own.
+        grey: it takes pictures without colour, as `FormatInfo.apart` wants them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Encoder:
     options: Mapping[str, str] = field(default_factory=dict)
     steady: Mapping[str, str] = field(default_factory=dict)
     pixel_formats: tuple[str, str] | None = None
+    grey: bool = False
 
     @property
     def hardware(self) -> bool:
@@ -119,7 +121,7 @@ _TABLE = (
     ),
     Encoder(
         "libaom-av1", ("av1",), knob="crf", scale=(60, 40, 30, 16), limits=(0, 63),
-        preset=("cpu-used", (), "6"), options={"row-mt": "1"}, steady={"b:v": "0"},
+        preset=("cpu-used", (), "6"), options={"row-mt": "1"}, steady={"b:v": "0"}, grey=True,
     ),
     Encoder(
         "libvpx-vp9", ("vp9",), knob="crf", scale=(60, 40, 30, 15), limits=(0, 63),

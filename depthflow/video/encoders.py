@@ -55,7 +55,7 @@ def choose_encoder(
 
     Args:
         size: (width, height) of the frames; hardware is left alone where it cannot be relied on.
-        alpha: transparency is kept, which no hardware does.
+        alpha: transparency is kept, which no hardware does, and not every software.
 
     Raises:
         UnknownNameError: there is no such encoder. UsageError: it makes another codec.
@@ -80,7 +80,7 @@ def choose_encoder(
     reasons: list[str] = []
     failed: list[str] = []
     for row in asked:
-        reason = _unfit(row, codec, size, alpha)
+        reason = _unfit(row, format_, size, alpha)
         for path in ffmpeg.ffmpeg_paths() if not reason else ():
             if row.name not in ffmpeg.encoder_names(path):
                 reason = reason or "this ffmpeg was built without it"
@@ -95,9 +95,9 @@ def choose_encoder(
         reasons.append(f"{row.name}: {reason}")
     if wanted not in ("auto", "software") and not asked:
         reasons.append(f"no {wanted} encoder makes {format_.name}")
-    soft = _software(rows, codec)
+    soft = _software([row for row in rows if not _unfit(row, format_, size, alpha)], codec)
     if soft is None:
-        names = ", ".join(row.name for row in rows if not row.hardware)
+        names = ", ".join(row.name for row in rows if not row.hardware and not _unfit(row, format_, size, alpha))
         raise FFmpegError(
             f"no encoder for {format_.name}: this ffmpeg has none of {names}", "pip install imageio-ffmpeg"
         )
@@ -118,13 +118,13 @@ def _software(rows: list[Encoder], codec: str) -> EncoderChoice | None:
     return None
 
 
-def _unfit(row: Encoder, codec: str, size: tuple[int, int] | None, alpha: bool) -> str:
-    """Why a hardware encoder is not asked at all; empty if it may be."""
+def _unfit(row: Encoder, format_: FormatInfo, size: tuple[int, int] | None, alpha: bool) -> str:
+    """Why an encoder is not asked at all; empty if it may be."""
     if not row.hardware:
-        return ""
+        return "it keeps no transparency" if alpha and format_.apart and not row.grey else ""
     if alpha:
         return "it keeps no transparency"
-    low, high = _HARDWARE_SIDES.get(codec, (256, 4096))
+    low, high = _HARDWARE_SIDES.get(format_.codec, (256, 4096))
     if size and not (low <= min(size) and max(size) <= high):
         return f"it takes sides of {low} to {high} pixels, not {size[0]}x{size[1]}"
     return ""

@@ -33,6 +33,7 @@ class FormatInfo:
         kind: a video, an animation that image viewers show too, or one file per frame.
         pixel_format: what the encoder is given.
         alpha_format: the same with transparency; None where the format has none.
+        apart: opacity is a picture of its own beside the colours, grey.
         full_range: YUV in full range (JPEG).
         even: width and height are multiples of these.
         max_side: longest side in pixels.
@@ -63,6 +64,7 @@ class FormatInfo:
     merges: bool = False
     bits: float = 0.2
     tag: str | None = None
+    apart: bool = False
 
     @property
     def suffix(self) -> str:
@@ -131,7 +133,8 @@ _TABLE = (
         pixel_format="rgb24", alpha_format="rgba", crf=False, merges=True, bits=11.5,
     ),
     FormatInfo(
-        "avif", "animated AVIF", (".avif",), "av1", "avif", kind="animation", even=(2, 2),
+        "avif", "animated AVIF", (".avif",), "av1", "avif", kind="animation", alpha_format="yuv420p", apart=True,
+        even=(2, 2),
     ),
     FormatInfo(
         "png", "PNG images in a folder, or one poster", (".png",), "png", "image2", kind="images",

@@ -44,8 +44,9 @@ def probe(
 def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> VideoFacts:
     source = [ffmpeg, "-hide_banner", "-nostats", "-xerror"]
     file = ["-i", str(path.absolute())]
-    # An AVIF animation has its poster for the first stream, and itself for the second.
-    for index in (1, 0) if path.suffix.lower() == ".avif" else (0,):
+    # An AVIF animation has its poster for the first stream, and itself for the second; with opacity, which is a stream
+    # of its own, for the third.
+    for index in (2, 1, 0) if path.suffix.lower() == ".avif" else (0,):
         wanted = ["-map", f"0:v:{index}"]
         # With one thread it does not decode more than it is asked for.
         first = ["-threads", "1"] if depth == "begin" else []
