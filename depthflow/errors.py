@@ -66,7 +66,7 @@ class UnknownNameError(UsageError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(f"unknown {kind} {name!r}", f"{hint}known: {', '.join(names)}")
+        super().__init__(f"unknown {kind} {name!r}", f"{hint}known: {', '.join(names) or 'none'}")
         self.kind, self.name, self.known = kind, name, names
 
     def __reduce__(self) -> tuple[type[DepthFlowError], tuple[str, str]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import sysconfig
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / ("depthflow.exe" if sys.platform == "win32" else "depthflow"))
@@ -61,6 +64,25 @@ def depthflow(*args: str | Path, cwd: Path, data: bytes | None = None, **env: st
     command = [COMMAND, *map(str, args)]
     done = subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, timeout=120, **stdin)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def depthflow_here(*args: str | Path, cwd: Path, data: bytes = b"", **env: str) -> Done:
+    """The same within this process, ten times as fast; for commands that neither draw nor handle signals."""
+    from depthflow.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment(**env).items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["depthflow", *map(str, args)])
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def refused(done: Done, code: int, *parts: str) -> str:

@@ -18,7 +18,9 @@ class Changes(Queries):
     def _check_open(self, db: sqlite3.Connection, job: int) -> None:
         old = self._get(db, job)
         if old.state in FINAL:
-            raise UsageError(f"job {job} is {old.state} already")
+            raise UsageError(
+                f"job {job} is {old.state} already", "depthflow retry queues failed and cancelled jobs again"
+            )
 
     def _set(self, db: sqlite3.Connection, job: int, state: State) -> None:
         db.execute(

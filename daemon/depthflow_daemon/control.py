@@ -19,7 +19,9 @@ class Control(Changes):
         with self._database.transaction() as db:
             old = self._get(db, job)
             if old.state in FINAL:
-                raise UsageError(f"job {job} is {old.state} already")
+                raise UsageError(
+                    f"job {job} is {old.state} already", "depthflow retry queues failed and cancelled jobs again"
+                )
             if old.state == "running":
                 db.execute("UPDATE jobs SET stopping = 1 WHERE id = ?", (job,))
                 self._log(db, job, "stopping")

@@ -148,7 +148,7 @@ class Intake:
             held=plan.rules.hold,
             window=plan.rules.window,
             file=known,
-            note=json.dumps({"content": content, "preset": plan.spec.preset}),
+            note=json.dumps({"content": content, "preset": plan.spec.preset, "motion": plan.spec.motion.name}),
         )
         log.info("job %d: %s: %r", job.id, job.state, str(photo))
         if job.state == "skipped":

@@ -101,6 +101,7 @@ def submit(
             "name": prepared.name,
             "origin": "api",
             "preset": spec.preset,
+            "motion": spec.motion.name,
         }
         if uploads:
             note["files"] = sorted(str(upload.path) for upload in uploads.values())

@@ -33,6 +33,7 @@ def _known(job: Job, latest: models.Progress | None, folder: str | None) -> dict
         "source": note.get("name", job.source),
         "folder": None if note.get("origin") == "api" else folder,
         "preset": note.get("preset"),
+        "motion": note.get("motion"),
         "priority": job.priority,
         "held": job.held,
         "window": job.window,

@@ -14,7 +14,12 @@ import typer
 from depthflow.cli import cache, config, daemon, doctor, effects, make, models, presets, render, watch
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
+from depthflow.cli.job_control import cancel, pause, priority, resume, retry
+from depthflow.cli.job_show import show
+from depthflow.cli.jobs import jobs
 from depthflow.cli.layers import layers
+from depthflow.cli.submit import submit
+from depthflow.cli.tail import tail
 from depthflow.errors import Cancelled, DepthFlowError
 
 EXIT_CODES = """
@@ -60,6 +65,8 @@ app.command()(make.make)
 app.command()(inspect)
 app.command(epilog=EXIT_CODES)(watch.watch)
 app.command()(doctor.doctor)
+for command in (submit, jobs, show, tail, cancel, retry, pause, resume, priority):
+    app.command(epilog=EXIT_CODES, rich_help_panel="Jobs of the daemon")(command)
 app.add_typer(presets.presets, name="presets")
 app.add_typer(presets.motions, name="motions")
 app.add_typer(models.app, name="models")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,13 @@ class Wanted:
         spec: the job of every photo, without the photo and its place.
         items: the photos, and where the result of each goes.
         batch: several photos are meant, even if one is found.
+        named: where the results go was said, and is not only beside the photos.
     """
 
     spec: JobSpec
     items: list[Item]
     batch: bool
+    named: bool
 
     def job(self, item: Item) -> JobSpec:
         """The whole job of one photo."""
@@ -66,9 +69,12 @@ def wanted(
         list[str] | None,
         typer.Argument(
             metavar="PHOTO",
-            help="Photos, folders, http(s) addresses, or - for standard input.",
+            help="Photos, folders, patterns, http(s) addresses, or - for standard input.",
             show_default=False,
         ),
+    ] = None,
+    listed: Annotated[
+        str | None, option(OUTPUT, "--list", help="Photos named in a file, one a line; - for standard input.")
     ] = None,
     # Text, because a Path forgets the slash at the end, which says that a folder is meant.
     output: Annotated[
@@ -256,16 +262,17 @@ def wanted(
     from depthflow.api import build_spec, view_part
     from depthflow.errors import UsageError
     from depthflow.jobs.amounts import parse_bitrate, parse_bytes
-    from depthflow.jobs.batch import Item, collect, is_batch
+    from depthflow.jobs.batch import Item, collect, expanded, is_batch
     from depthflow.jobs.effects_options import from_options
     from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
     from depthflow.jobs.planning import ending, format_of
 
-    photos = photos or []
+    photos = [*(photos or ()), *([] if listed is None else _listed(listed))]
     if not photos and like is None:
         raise UsageError("no photo is named", "depthflow render photo.jpg; or --like VIDEO, which knows its photo")
-    batch = bool(photos) and is_batch(photos)
+    batch = bool(photos) and (is_batch(photos) or listed is not None)
+    photos = expanded(photos)
     if batch and depth is not None:
         raise UsageError("--depth is for one photo", "name them photo.depth.png: a depth map beside its photo is found")
     # A folder that is there takes a video, but the images of one photo go into the folder that is named.
@@ -347,7 +354,23 @@ def wanted(
         items = collect(photos, ending=ending(info, spec.outputs[0]), folder=folder, recursive=recursive)
     else:
         items = [Item(photos[0], None)]
-    return Wanted(spec, items, batch)
+    return Wanted(spec, items, batch, output is not None)
+
+
+def _listed(file: str) -> list[str]:
+    from depthflow.errors import UsageError
+    from depthflow.jobs.batch import read_list
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file}: the list cannot be read: {error}", "a file with the name of a photo on each line"
+        ) from None
+    photos = read_list(text)
+    if not photos:
+        raise UsageError(f"{file}: the list names no photo", "the name of a photo on each line")
+    return photos
 
 
 def _number_or_word(text: str | None) -> float | str | None:

@@ -33,14 +33,16 @@ def make(
     ] = False,
 ) -> None:
     """Make what job files describe (depthflow render --print-job writes one)."""
-    from depthflow.cli.render import cancelling, run_all
+    from depthflow.cli.render import cancelling
     from depthflow.cli.show import display
+    from depthflow.cli.tasks import here, run_all
 
     specs = [_load(path) for path in jobs]
     shown = display(as_json=as_json, quiet=quiet)
     with cancelling() as cancel:
         try:
-            run_all([(spec.photo, spec) for spec in specs], shown, cancel, batch=len(specs) > 1)
+            batch = len(specs) > 1
+            run_all([here(spec.photo, spec, cancel, batch=batch) for spec in specs], shown, batch=batch)
         finally:
             shown.close()
 

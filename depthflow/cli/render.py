@@ -7,15 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from depthflow.cli.job_options import Wanted, takes_job_options
 from depthflow.cli.panels import TALK, option
 
 if TYPE_CHECKING:
-    from depthflow.cli.show import Display
-    from depthflow.jobs.spec import JobSpec
     from depthflow.progress import CancelToken
 
 PATIENCE_S = 2.0
@@ -33,6 +30,7 @@ def render(
 ) -> None:
     """Make photos into parallax videos."""
     from depthflow.cli.show import display
+    from depthflow.cli.tasks import here, run_all
     from depthflow.errors import UsageError
 
     if print_job:
@@ -45,66 +43,10 @@ def render(
     shown = display(as_json=as_json, quiet=quiet)
     with cancelling() as cancel:
         try:
-            run_all([(item.photo, wanted.job(item)) for item in wanted.items], shown, cancel, batch=wanted.batch)
+            tasks = [here(item.photo, wanted.job(item), cancel, batch=wanted.batch) for item in wanted.items]
+            run_all(tasks, shown, batch=wanted.batch)
         finally:
             shown.close()
-
-
-def run_all(jobs: list[tuple[str, JobSpec]], shown: Display, cancel: CancelToken, *, batch: bool) -> None:
-    """Make all jobs in turn; in a batch one that fails does not stop the others.
-
-    Raises:
-        DepthFlowError: the error of the only job.
-        BatchError: some or all of several failed; if all did for like reasons, with the exit code of these.
-    """
-    from depthflow.api import make_job
-    from depthflow.errors import BatchError, Cancelled, DepthFlowError
-
-    failures: list[DepthFlowError] = []
-    for number, (photo, job) in enumerate(jobs, start=1):
-        if batch and (done := _done_already(job)) is not None:
-            shown.skipped(photo, done)
-            continue
-        shown.begin(photo, number, len(jobs))
-        try:
-            result = make_job(job, report=shown.report, cancel=cancel)
-        except Cancelled:
-            raise
-        except DepthFlowError as error:
-            if not batch and not _machine_readable(shown):
-                raise
-            shown.failed(photo, error)
-            if not batch:
-                sys.exit(error.exit_code)
-            failures.append(error)
-        else:
-            shown.finished(photo, result)
-    if 0 < len(failures) < len(jobs):
-        raise BatchError(f"{len(failures)} of {len(jobs)} photos failed, the others are done")
-    if failures:
-        nothing = BatchError(f"none of the {len(jobs)} photos could be made")
-        codes = {failure.exit_code for failure in failures}
-        # Nothing was made, and for one reason: that reason's code says more than "some failed".
-        nothing.exit_code = codes.pop() if len(codes) == 1 else BatchError.exit_code
-        raise nothing
-
-
-def _done_already(job: JobSpec) -> Path | None:
-    """The result of a job, if it is there and may not be replaced."""
-    from depthflow.jobs.view import files_of
-    from depthflow.video.formats import format_for
-
-    output = job.outputs[0]
-    if output.path is None or output.overwrite:
-        return None
-    files = files_of(Path(output.path), output.view, format_for(output.path, output.format))
-    return files[0] if all(file.exists() for file in files) else None
-
-
-def _machine_readable(shown: Display) -> bool:
-    from depthflow.cli.show import JsonLines
-
-    return isinstance(shown, JsonLines)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from depthflow.errors import DepthFlowError
 from depthflow.progress import Progress
@@ -25,18 +25,24 @@ _WORDS = {
 }
 
 
-class Display(Protocol):
-    """Where the events of one or several jobs go."""
+Outcome = TypeVar("Outcome", contravariant=True)
+
+
+class Display(Protocol[Outcome]):
+    """Where the events of one or several jobs go, and what became of them."""
+
+    for_programs: bool
+    """Errors are told in its own form, and not as lines of text."""
 
     def begin(self, photo: str, number: int, total: int) -> None: ...
     def report(self, progress: Progress) -> None: ...
-    def finished(self, photo: str, result: Result) -> None: ...
+    def finished(self, photo: str, result: Outcome, /) -> None: ...
     def failed(self, photo: str, error: DepthFlowError) -> None: ...
     def skipped(self, photo: str, output: Path) -> None: ...
     def close(self) -> None: ...
 
 
-def display(*, as_json: bool, quiet: bool) -> Display:
+def display(*, as_json: bool, quiet: bool) -> Display[Result]:
     """The display that fits where the output goes."""
     if as_json:
         return JsonLines()
@@ -48,7 +54,7 @@ def display(*, as_json: bool, quiet: bool) -> Display:
 def _summary(result: Result) -> list[str]:
     return [
         f"{made.path}: {made.width}x{made.height}, {_length(made)}, "
-        f"{_bytes(made.bytes)}, {made.encoder}, {made.seconds:.1f} s"
+        f"{bytes_text(made.bytes)}, {made.encoder}, {made.seconds:.1f} s"
         for made in result.outputs
     ]
 
@@ -57,7 +63,10 @@ def _length(made: Made) -> str:
     return "a still" if made.frames == 1 else f"{made.frames} frames at {made.fps:g}/s"
 
 
-def _bytes(count: int) -> str:
+def bytes_text(count: int) -> str:
+    """Such as 4.2 MB, 700 kB or 12 B."""
+    if count < 1000:
+        return f"{count} B"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
@@ -67,12 +76,13 @@ def _error_lines(photo: str, error: DepthFlowError) -> list[str]:
     return [f"error: {name}{error.message}", *([f"  hint: {error.hint}"] if error.hint else [])]
 
 
-class Quiet:
-    """Errors only."""
+class Errors:
+    """What all displays for people have in common."""
+
+    for_programs = False
 
     def begin(self, photo: str, number: int, total: int) -> None: ...
     def report(self, progress: Progress) -> None: ...
-    def finished(self, photo: str, result: Result) -> None: ...
     def skipped(self, photo: str, output: Path) -> None: ...
     def close(self) -> None: ...
 
@@ -81,7 +91,13 @@ class Quiet:
             print(line, file=sys.stderr)
 
 
-class PlainLines(Quiet):
+class Quiet(Errors):
+    """Errors only."""
+
+    def finished(self, photo: str, result: Result) -> None: ...
+
+
+class PlainLines(Errors):
     """One line a stage, one every ten percent of the frames: for logs and pipes. Results go to standard output."""
 
     def begin(self, photo: str, number: int, total: int) -> None:
@@ -111,7 +127,7 @@ class PlainLines(Quiet):
         print(f"{photo}: skipped, {output} is already there (--overwrite replaces it)", file=sys.stderr, flush=True)
 
 
-class BarsDisplay(Quiet):
+class BarsDisplay(Errors):
     """A bar for each stage."""
 
     def __init__(self) -> None:
@@ -180,18 +196,17 @@ class BarsDisplay(Quiet):
         self._tasks.clear()
 
 
-class JsonLines(Quiet):
+class Json(Errors):
     """One JSON object a line on standard output; every object has `event` and `photo`."""
 
-    def begin(self, photo: str, number: int, total: int) -> None:
-        self._photo = photo
-        self._print("begin", number=number, total=total)
+    for_programs = True
+    _photo = ""
 
     def report(self, progress: Progress) -> None:
         if progress.warning:
-            self._print("warning", stage=progress.stage, message=progress.note)
+            self.tell("warning", stage=progress.stage, message=progress.note)
         else:
-            self._print(
+            self.tell(
                 "progress",
                 stage=progress.stage,
                 done=progress.done,
@@ -199,6 +214,26 @@ class JsonLines(Quiet):
                 seconds=round(progress.seconds, 3),
                 rate=round(progress.rate, 3),
             )
+
+    def failed(self, photo: str, error: DepthFlowError) -> None:
+        self._photo = photo
+        kind = type(error).__name__.rstrip("_")
+        self.tell("error", kind=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)
+
+    def skipped(self, photo: str, output: Path) -> None:
+        self._photo = photo
+        self.tell("skipped", output=str(output))
+
+    def tell(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+
+
+class JsonLines(Json):
+    """What is made, and how far it is."""
+
+    def begin(self, photo: str, number: int, total: int) -> None:
+        self._photo = photo
+        self.tell("begin", number=number, total=total)
 
     def finished(self, photo: str, result: Result) -> None:
         outputs = [
@@ -216,16 +251,4 @@ class JsonLines(Quiet):
             for made in result.outputs
         ]
         timings = {stage: round(seconds, 3) for stage, seconds in result.timings.items()}
-        self._print("done", outputs=outputs, timings=timings, notes=list(result.notes), job=result.spec.digest())
-
-    def failed(self, photo: str, error: DepthFlowError) -> None:
-        self._photo = photo
-        kind = type(error).__name__.rstrip("_")
-        self._print("error", kind=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)
-
-    def skipped(self, photo: str, output: Path) -> None:
-        self._photo = photo
-        self._print("skipped", output=str(output))
-
-    def _print(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+        self.tell("done", outputs=outputs, timings=timings, notes=list(result.notes), job=result.spec.digest())

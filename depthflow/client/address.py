@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +35,15 @@ class Address:
     def __str__(self) -> str:
         return self.url if self.socket is None else str(self.socket)
 
+    def sees(self, path: Path, roots: Sequence[str]) -> bool:
+        """Whether the daemon has the same file under this path, and may read it.
+
+        Args:
+            roots: the folders that it takes paths from (`System.roots`).
+        """
+        place = path.expanduser().resolve()
+        return self.socket is not None and any(place.is_relative_to(root) and str(place) != root for root in roots)
+
     @classmethod
     def find(cls, server: str | None = None, *, token: str | None = None) -> Address:
         """The daemon that is meant.
@@ -50,7 +60,10 @@ class Address:
             own = paths.socket_file()
             named = bool(os.environ.get("DEPTHFLOW_SOCKET"))
             return cls._unix(SYSTEM_SOCKET if not named and not own.exists() and SYSTEM_SOCKET.exists() else own)
-        parts = urlsplit(server)
+        try:
+            parts = urlsplit(server)
+        except ValueError:  # such as half of an IPv6 address
+            raise _no_address(server) from None
         if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
             return cls._unix(Path(server.removeprefix("unix://")))
         if server.startswith(("/", "./", "~")):
@@ -74,8 +87,12 @@ class Address:
         except ValueError:
             good = False
         if not good or parts.query or parts.fragment:
-            raise UsageError(f"{server!r} is no address of a daemon", f"write {SPELLINGS}")
+            raise _no_address(server)
         return cls(server.rstrip("/"), token=token)
+
+
+def _no_address(server: str) -> UsageError:
+    return UsageError(f"{server!r} is no address of a daemon", f"write {SPELLINGS}")
 
 
 def _token() -> str | None:

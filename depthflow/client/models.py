@@ -92,6 +92,8 @@ class Job(Answer):
     folder: str | None = None
     """Name of the watched folder that it came from; None if it was submitted."""
     preset: str | None = None
+    motion: str | None = None
+    """Name of the motion."""
     priority: Priority = 0
     held: bool = False
     window: str = ""

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from depthflow.client import models
 from depthflow.client.asking import ask, nothing, text
 from depthflow.client.listening import PATIENCE_S, events, follow, until_ended
 from depthflow.client.refusals import no_answer
 from depthflow.client.steps import Call, File, Flow, Give, Read, Shut, Sleep, Stream, Where
-from depthflow.errors import InputError, OutputError
+from depthflow.errors import InputError, OutputError, UsageError
 
 _FOLDERS = TypeAdapter(list[models.Folder])
 _PRESETS = TypeAdapter(list[models.Preset])
@@ -76,17 +76,18 @@ def submit(
     if parts.get("audio"):
         files["audio"] = _file(parts["audio"])
     by_path = yield from _all_seen(files.values(), roots)
-    job = models.Submit(spec=parts, preset=preset, priority=priority, hold=hold, window=window)
+    asked = {"preset": preset, "priority": priority, "hold": hold, "window": window}
     headers = {"Idempotency-Key": key or uuid.uuid4().hex}
     if by_path:
         _name_by_path(parts, files)
-        job = job.model_copy(update={"photo": str(files["photo"].content), "spec": parts})
-        call = Call("POST", "/v1/jobs", json=_json(job), headers=headers, repeatable=True)
+        body = _body(models.Submit, spec=parts, photo=str(files["photo"].content), **asked)
+        call = Call("POST", "/v1/jobs", json=body, headers=headers, repeatable=True)
     else:
         if "depth" in files:
             del parts["depth"]["file"]
         parts.pop("audio", None)
-        call = Call("POST", "/v1/jobs", form={"job": _json(job)}, files=files, headers=headers, repeatable=True)
+        form = {"job": _body(models.Submit, spec=parts, **asked)}
+        call = Call("POST", "/v1/jobs", form=form, files=files, headers=headers, repeatable=True)
     return (yield from ask(call, models.Job.model_validate_json))
 
 
@@ -100,15 +101,13 @@ def _file(path: str | os.PathLike[str]) -> File:
 
 
 def _all_seen(files: Collection[File], roots: Sequence[str] | None) -> Flow[bool]:
-    """Whether the daemon sees these files as we do, and may read them."""
     address = yield Where()
     paths = [file.content for file in files if isinstance(file.content, Path)]
     if address.socket is None or len(paths) < len(files):
         return False
     if roots is None:
         roots = (yield from system()).roots
-    places = [Path(root).resolve() for root in roots]
-    return all(any(path.resolve().is_relative_to(place) for place in places) for path in paths)
+    return all(address.sees(path, roots) for path in paths)
 
 
 def _name_by_path(parts: dict[str, Any], files: Mapping[str, File]) -> None:
@@ -129,9 +128,9 @@ def _detail(job: int) -> Flow[models.JobDetail]:
 
 def page(
     *,
-    state: models.JobState | None = None,
+    state: models.JobState | Sequence[models.JobState] | None = None,
     folder: str | None = None,
-    search: str | None = None,
+    search: str = "",
     sort: models.JobSort = "newest",
     limit: int = 50,
     cursor: str | None = None,
@@ -139,9 +138,10 @@ def page(
     """Some jobs.
 
     Args:
-        state, folder: only those in that state, or from that watched folder.
-        search: only those with this text in the photo's name.
-        limit: at most so many.
+        state: only those in this state, or in one of these.
+        folder: only those from this watched folder.
+        search: only those with this text in the path of their photo.
+        limit: at most so many, 1 to 500.
         cursor: `next_cursor` of the page before.
     """
     asked = {"state": state, "folder": folder, "search": search, "sort": sort, "limit": limit, "cursor": cursor}
@@ -150,15 +150,16 @@ def page(
 
 def jobs(
     *,
-    state: models.JobState | None = None,
+    state: models.JobState | Sequence[models.JobState] | None = None,
     folder: str | None = None,
-    search: str | None = None,
+    search: str = "",
     sort: models.JobSort = "newest",
+    limit: int = PAGE,
 ) -> Stream[models.Job]:
-    """All jobs, page by page; arguments as in `page`."""
+    """All jobs, fetched in pages of `limit`; arguments as in `page`."""
     cursor = None
     while True:
-        found = yield from page(state=state, folder=folder, search=search, sort=sort, limit=PAGE, cursor=cursor)
+        found = yield from page(state=state, folder=folder, search=search, sort=sort, limit=limit, cursor=cursor)
         for each in found.items:
             yield Give(each)
         if (cursor := found.next_cursor) is None:
@@ -177,8 +178,8 @@ def retry(job: int) -> Flow[models.Job]:
 
 def change(job: int, *, priority: int | None = None, hold: bool | None = None) -> Flow[models.Job]:
     """Give a job another priority (-100 to 100, higher goes first), or hold it back, or release it."""
-    change = models.Change(priority=priority, hold=hold)
-    call = Call("PATCH", f"/v1/jobs/{job}", json=_json(change), repeatable=True)
+    body = _body(models.Change, priority=priority, hold=hold)
+    call = Call("PATCH", f"/v1/jobs/{job}", json=body, repeatable=True)
     return ask(call, models.Job.model_validate_json)
 
 
@@ -233,16 +234,6 @@ def _saved(path: Path) -> Flow[Path]:
     finally:
         with suppress(OSError):
             work.unlink()
-
-
-def thumbnail(job: int) -> Flow[bytes]:
-    """The photo, small, as an image file."""
-    return ask(_get(f"/v1/jobs/{job}/thumbnail"), bytes)
-
-
-def depth(job: int) -> Flow[bytes]:
-    """The depth map, small, as an image file."""
-    return ask(_get(f"/v1/jobs/{job}/depth"), bytes)
 
 
 # -- the daemon ----------------------------------------------------------------------------------------------------
@@ -322,5 +313,15 @@ def _get(path: str, params: Mapping[str, Any] | None = None) -> Call:
     return Call("GET", path, params=params or {}, repeatable=True)
 
 
-def _json(body: BaseModel) -> str:
-    return body.model_dump_json(exclude_none=True)
+def _body(kind: type[models.Request], **values: Any) -> str:
+    """A request's body as JSON.
+
+    Raises:
+        UsageError: a value that is out of range.
+    """
+    try:
+        return kind(**values).model_dump_json(exclude_none=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise UsageError(f"{where}: {first['msg']}", f"it was {first['input']!r}"[:200]) from None

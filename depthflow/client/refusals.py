@@ -13,6 +13,7 @@ from depthflow.errors import Cancelled, DepthFlowError, InputError, ServerError,
 if TYPE_CHECKING:
     import httpx
 
+_ONE_VERSION = "client and daemon should be of one version: depthflow daemon status, depthflow --version"
 _KINDS: dict[int, type[DepthFlowError]] = {2: UsageError, 3: InputError, 4: ServerError, 130: Cancelled}
 """By the exit code that the daemon says belongs to a problem."""
 
@@ -26,8 +27,10 @@ def refusal(reply: Reply, address: Address) -> DepthFlowError:
     if reply.status == 401:
         return ServerError(
             f"the daemon at {address} asks for its token: {problem.detail}",
-            problem.hint or "put it into DEPTHFLOW_TOKEN, or its file's name into DEPTHFLOW_TOKEN_FILE",
+            "put it into DEPTHFLOW_TOKEN, or its file's name into DEPTHFLOW_TOKEN_FILE",
         )
+    if problem.detail in ("Not Found", "Method Not Allowed"):
+        return ServerError(f"the daemon at {address} knows no {problem.instance}", _ONE_VERSION)
     kind = _KINDS.get(problem.exit_code, ServerError if reply.status >= 500 or reply.status == 429 else UsageError)
     return kind(problem.detail, problem.hint)
 
@@ -49,7 +52,7 @@ def strange(address: Address, error: ValueError) -> ServerError:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ServerError(
         f"the daemon at {address} answers something that this version does not understand: {first}",
-        "client and daemon should be of one version: depthflow daemon status, depthflow --version",
+        _ONE_VERSION,
     )
 
 

@@ -81,8 +81,6 @@ class Client:
     follow = _gives(operations.follow)
     events = _gives(operations.events)
     download = _does(operations.download)
-    thumbnail = _does(operations.thumbnail)
-    depth = _does(operations.depth)
     pause = _does(operations.pause)
     resume = _does(operations.resume)
     folders = _does(operations.folders)

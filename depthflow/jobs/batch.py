@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 from depthflow.errors import PhotoError
@@ -26,7 +27,34 @@ class Item:
 
 def is_batch(photos: Sequence[str]) -> bool:
     """More than one photo is meant, even if only one is found."""
-    return len(photos) != 1 or Path(photos[0]).is_dir()
+    return len(photos) != 1 or Path(photos[0]).is_dir() or _is_pattern(photos[0])
+
+
+def _is_pattern(entry: str) -> bool:
+    return any(sign in entry for sign in "*?[") and "://" not in entry and not Path(entry).expanduser().exists()
+
+
+def expanded(photos: Sequence[str]) -> list[str]:
+    """Patterns such as `photos/**/*.jpg` written out, as shells do, or do not.
+
+    Raises:
+        PhotoError: nothing matches one.
+    """
+    found: list[str] = []
+    for entry in photos:
+        if not _is_pattern(entry):
+            found.append(entry)
+            continue
+        matches = sorted(glob(str(Path(entry).expanduser()), recursive=True))  # noqa: PTH207 - it may begin at any folder
+        if not matches:
+            raise PhotoError(f"{entry}: no file matches", "in a pattern, ** stands for folders within folders")
+        found += matches
+    return found
+
+
+def read_list(text: str) -> list[str]:
+    """Photos that are named one a line, or each ended by a NUL, as `find -print0` does; empty lines are passed over."""
+    return [line for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()]
 
 
 def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursive: bool = False) -> list[Item]:

@@ -171,7 +171,7 @@ class _Form:
         self._name = self._value = b""
 
     def _headers(self) -> None:
-        _, options = parse_options_header(self._head.get("content-disposition", b"").decode("utf-8", "replace"))
+        _, options = parse_options_header(self._head.get("content-disposition", b""))
         part = options.get(b"name", b"").decode("utf-8", "replace")
         if part != FIELD and part not in FILES:
             raise RefusedError(422, f"{part[:60]!r}: no such part", f"known: {FIELD}, {', '.join(FILES)} (files)")
