@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -72,7 +72,8 @@ def _placed(value: Any, info: ValidationInfo) -> Any:
     """A path of the file: `~` is the user's home, and what is relative lies beside the settings file."""
     if isinstance(value, str):
         base = Path((info.context or {}).get("base", "."))
-        return base / Path(value).expanduser()
+        # Tidied as text: `..` behind a link means what is written.
+        return Path(os.path.normpath(base / Path(value).expanduser()))
     return value
 
 
@@ -150,14 +151,16 @@ class EngineSettings(Part):
 class LimitSettings(Part):
     """What a request may ask for."""
 
-    upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
+    upload_bytes: Annotated[int, Field(ge=1024)] = 1 << 30
     """A larger request is refused."""
-    pixels: Annotated[int, Field(ge=1)] = 200_000_000
+    pixels: Annotated[int, Field(ge=1)] = 250_000_000
     """A larger photo is refused before it is decoded."""
-    frames: Annotated[int, Field(ge=1)] = 100_000
+    frames: Annotated[int, Field(ge=1)] = 200_000
     """Frames that all outputs of one job may have together."""
-    requests_per_second: Annotated[float, Field(gt=0, le=100_000)] = 200.0
-    """Of one client, over a short while; more are answered 429."""
+    requests_per_second: Annotated[float, Field(gt=0, le=100_000)] = 500.0
+    """Of one client in the long run, twice as many at once; more are answered 429."""
+    previews: Annotated[int, Field(ge=0, le=64)] = 2
+    """Live previews at once."""
 
 
 class ApiSettings(Part):
@@ -166,7 +169,7 @@ class ApiSettings(Part):
     socket: Annotated[str, Field(max_length=100)] = "auto"
     """A Unix socket that only the user can open: a path, auto (in the user's runtime folder), or none."""
     listen: Annotated[str, Field(max_length=200)] = ""
-    """HOST:PORT for TCP too, such as 127.0.0.1:8380; empty opens none. Beyond loopback a token is needed."""
+    """HOST:PORT for TCP too, such as 127.0.0.1:8380; empty opens none. It needs a token."""
     token_file: Path | None = None
     """Holds the token that TCP clients must send; DEPTHFLOW_TOKEN stands for it where a file is unhandy."""
     roots: tuple[Path, ...] = ()
@@ -310,6 +313,11 @@ class DaemonSettings(Part):
     def store_file(self) -> Path:
         return self.store or paths.state_dir() / "depthflowd.db"
 
+    @property
+    def work(self) -> Path:
+        """Where uploads lie and what is made of them: beside the queue."""
+        return self.store_file.with_name(f"{self.store_file.stem}-files")
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -385,11 +393,3 @@ def host_and_port(text: str) -> tuple[str, int]:
     if found is None or int(found["port"]) > 65535:
         raise UsageError(f"{text!r} is no HOST:PORT", "write it as 127.0.0.1:8380 or [::1]:8380")
     return found["v6"] or found["host"], int(found["port"])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -96,7 +97,7 @@ def _locked(path: Path) -> int:
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}", "choose another place for the store") from error
     try:
-        _lock(handle)
+        _lock_soon(handle)
     except OSError:
         owner = os.read(handle, 32).decode(errors="replace").strip()
         os.close(handle)
@@ -107,6 +108,34 @@ def _locked(path: Path) -> int:
     os.ftruncate(handle, 0)
     os.write(handle, f"{os.getpid()}\n".encode())
     return handle
+
+
+def _lock_soon(handle: int) -> None:
+    """Who looks whether the store is open (`holder`) has the lock for a moment too."""
+    for pause in (0.02, 0.1):
+        try:
+            _lock(handle)
+            break
+        except OSError:
+            time.sleep(pause)
+    else:
+        _lock(handle)
+
+
+def holder(path: Path) -> int | None:
+    """The process that has this store open; None if none has."""
+    try:
+        handle = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _lock(handle)
+    except OSError:
+        owner = os.read(handle, 32).decode(errors="replace").strip()
+        return int(owner) if owner.isdigit() else None
+    finally:
+        os.close(handle)
+    return None
 
 
 if sys.platform == "win32":

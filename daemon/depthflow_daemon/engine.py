@@ -72,6 +72,7 @@ class Engine:
         self._looked = self._counted = self._used = 0.0
         self._not_before = 0.0
         self._complained = ""
+        self._turns = 0
 
     # -- from any thread -------------------------------------------------------------------------------------------
 
@@ -82,6 +83,11 @@ class Engine:
     def wake(self) -> None:
         """There may be something to take."""
         self._queue.put(lambda: None)
+
+    def pulse(self) -> int:
+        """How often it has gone round; see `vitals`."""
+        self.wake()
+        return self._turns
 
     def drain(self, end: float) -> None:
         """Take no more jobs, and give back at `end` (monotonic clock) what still runs; does not wait for it."""
@@ -127,6 +133,7 @@ class Engine:
         try:
             while self._end is None or self._jobs:
                 try:
+                    self._turns += 1
                     self._turn()
                     self._complained = ""
                 except Exception as error:
@@ -201,7 +208,6 @@ class Engine:
             job = self._store.take(self._settings.address or "local")
             if job is None:
                 return
-            log.info("job %d: started (attempt %d): %r", job.id, job.attempt, job.source)
             order = {
                 "kind": "make",
                 "job": job.id,
@@ -387,13 +393,10 @@ class Engine:
             return
         if verdict.kind == "done":
             self._store.finish(job.id, job.attempt, facts=running.facts, timings=running.timings)
-            log.info("job %d: done", job.id)
         elif verdict.kind == "released":
             self._store.release(job.id, job.attempt)
-            log.info("job %d: given back", job.id)
         elif verdict.kind in ("transient", "permanent", "crash"):
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
-            log.warning("job %d: failed (%s): %s", job.id, verdict.kind, verdict.error)
         self._jobs.remove(running)
         if verdict.kind != "lost":
             self._ended(self._store.get(job.id))

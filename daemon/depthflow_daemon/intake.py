@@ -150,7 +150,6 @@ class Intake:
             file=known,
             note=json.dumps({"content": content, "preset": plan.spec.preset, "motion": plan.spec.motion.name}),
         )
-        log.info("job %d: %s: %r", job.id, job.state, str(photo))
         if job.state == "skipped":
             self.ended(job)
 

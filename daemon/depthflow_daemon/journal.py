@@ -43,10 +43,16 @@ class Journal(threading.Thread):
         self._ended: dict[str, Counter[str]] = {}
         self._wake = threading.Event()
         self._closing = False
+        self._turns = 0
 
     def wake(self) -> None:
         """There may be new lines."""
         self._wake.set()
+
+    def pulse(self) -> int:
+        """How often it has looked; see `vitals`."""
+        self.wake()
+        return self._turns
 
     def close(self) -> None:
         """Tell of what has happened so far, then end."""
@@ -63,6 +69,7 @@ class Journal(threading.Thread):
                 self._drained()
             except DepthFlowError as error:
                 log.warning("the log of jobs cannot be read: %s", error)
+            self._turns += 1
             if closing:
                 return
             self._wake.wait(LOOK_SECONDS)
@@ -130,19 +137,19 @@ class Journal(threading.Thread):
 
 def _said(line: Event, job: Job) -> tuple[int, str]:
     """Level and words of a line about a job."""
-    data = line.data
+    data, source = line.data, views.job(job).source
     error = str(data.get("error") or "")
     match line.kind:
         case "added":
-            return logging.INFO, f"queued: {job.source!r}"
+            return logging.INFO, f"queued: {source!r}"
         case "queued" if error:
-            return logging.WARNING, f"queued: {error}: {job.source!r}"
+            return logging.WARNING, f"queued: {error}: {source!r}"
         case "queued":
-            return logging.INFO, f"queued again: {job.source!r}"
+            return logging.INFO, f"queued again: {source!r}"
         case "skipped":
-            return logging.INFO, f"skipped, the same work as job {job.same_as}: {job.source!r}"
+            return logging.INFO, f"skipped, the same work as job {job.same_as}: {source!r}"
         case "started":
-            return logging.INFO, f"started (attempt {data['attempt']}): {job.source!r}"
+            return logging.INFO, f"started (attempt {data['attempt']}): {source!r}"
         case "done":
             return logging.INFO, f"done: {', '.join(map(repr, data.get('outputs', [])))}"
         case "waiting":

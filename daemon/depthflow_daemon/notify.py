@@ -25,6 +25,11 @@ class Notifier:
             self.watchdog_seconds = int(micros) / 1e6
         self._status = ""
 
+    @property
+    def silent(self) -> bool:
+        """Nobody listens."""
+        return not self._address
+
     def ready(self) -> None:
         """Everything answers; also after `reloading`."""
         self._send("READY=1")

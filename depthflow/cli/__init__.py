@@ -98,7 +98,7 @@ def _end() -> None:
     os._exit(0)
 
 
-def run() -> None:
+def run(program: typer.Typer = app) -> None:
     """Run a command; every error that is raised on purpose becomes one line, a hint, and its exit code."""
     # Python looks for cycles ever again while it loads modules, whose thousands of objects all stay, ...
     gc.set_threshold(_OBJECTS)
@@ -107,7 +107,7 @@ def run() -> None:
     # A pool of threads for matrices takes 0.06 s to set up; ours are 4x4.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        app()
+        program()
     except Cancelled:
         _say("stopped; nothing half-written is left")
         sys.exit(Cancelled.exit_code)

@@ -1,28 +1,196 @@
-"""`depthflow daemon ...`: looks after depthflowd. What a daemon does is known to the package depthflow_daemon."""
+"""`depthflow daemon ...` and `depthflowd`: look after the daemon. What it does is known to `depthflow_daemon`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from depthflow.errors import RuntimeMissingError
+from depthflow.errors import DepthFlowError, RuntimeMissingError, SystemError_, UsageError
+
+if TYPE_CHECKING:
+    from depthflow_daemon.config import Loaded
+
+    from depthflow.client import Client
 
 app = typer.Typer(help="Start, stop and look after depthflowd, the daemon.", no_args_is_help=True)
 
+NOT_RUNNING = 3
+"""Exit code of `status` where no daemon runs, as systemctl has it."""
+
 File = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings.", show_default="the user's depthflowd.toml")
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings.", show_default="your depthflowd.toml")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def needs_extra() -> None:
     """Raises RuntimeMissingError: the extra `daemon` is not installed."""
     from importlib.util import find_spec
 
-    for name in ("distributed", "fastapi", "uvicorn", "watchdog"):
+    for name in ("distributed", "fastapi", "psutil", "uvicorn", "watchdog"):
         if find_spec(name) is None:
             raise RuntimeMissingError(f"{name} is not installed", "pip install 'depthflow-studio[daemon]'")
+
+
+def _loaded(file: Path | None) -> Loaded:
+    needs_extra()
+    from depthflow_daemon.config import load
+
+    return load(file)
+
+
+@app.command()
+def run(
+    config: File = None,
+    log_file: Annotated[Path | None, typer.Option(help="Write the log here instead of logs.file.")] = None,
+) -> None:
+    """Run the daemon in the foreground: watched folders, queue, engine and API, until a signal.
+
+    Ctrl-C or SIGTERM takes no more jobs and lets running ones end for a while (drain_seconds); a second one gives them
+    back to the queue. SIGHUP reads the folders again.
+    """
+    loaded = _loaded(config)
+    from depthflow_daemon.config import load
+    from depthflow_daemon.logs import Log
+    from depthflow_daemon.service import Service
+
+    settings = loaded.settings
+    logs = settings.logs if log_file is None else settings.logs.model_copy(update={"file": log_file.absolute()})
+    with Log(logs):
+        Service(settings, reload=lambda: load(config).settings).run()
+
+
+@app.command()
+def start(config: File = None) -> None:
+    """Start the daemon in the background; returns when it answers, or says why it does not."""
+    loaded = _loaded(config)
+    from depthflow_daemon import background
+
+    started = background.start(loaded)
+    typer.echo(f"depthflowd runs: process {started.pid}, log {started.log}")
+
+
+@app.command()
+def stop(
+    config: File = None,
+    now: Annotated[bool, typer.Option("--now", help="Give running jobs back to the queue at once.")] = False,
+) -> None:
+    """End the daemon: it takes no more jobs, and running ones may end first."""
+    loaded = _loaded(config)
+    from depthflow_daemon import background
+
+    pid = background.stop(loaded, now=now)
+    typer.echo("no daemon runs" if pid is None else f"process {pid} has ended")
+
+
+@app.command()
+def reload(config: File = None) -> None:
+    """Have the daemon read its folders again."""
+    loaded = _loaded(config)
+    from depthflow_daemon import background
+
+    pid = background.reload(loaded)
+    if pid is None:
+        raise SystemError_("no daemon runs", "depthflow daemon start")
+    typer.echo(f"process {pid} reads its settings again; its log tells what it found")
+
+
+@app.command()
+def drain(config: File = None) -> None:
+    """Have the daemon take no more jobs and end when the running ones have, however long they take."""
+    with _client(_loaded(config)) as client:
+        client.drain()
+        running = client.system().jobs["running"]
+    typer.echo(f"no more jobs begin; the daemon ends when {running} running ones have")
+
+
+@app.command()
+def status(config: File = None, as_json: Json = False) -> None:
+    """Tell how the daemon is. Exit code 3 if none runs, 4 if it does not answer."""
+    loaded = _loaded(config)
+    from depthflow_daemon import background
+
+    pid = background.running(loaded)
+    found: dict[str, Any] = {"running": pid is not None, "pid": pid, "queue": str(loaded.settings.store_file)}
+    trouble = None
+    try:
+        with _client(loaded) as client:
+            system = client.system()
+            found |= {"running": True, "pid": system.pid, "address": str(client.address)}
+            found["system"] = system.model_dump(mode="json")
+            found["folders"] = [folder.model_dump(mode="json") for folder in client.folders()]
+    except DepthFlowError as error:
+        trouble = error
+    _print_status(found, trouble, as_json)
+    if not found["running"]:
+        raise typer.Exit(NOT_RUNNING)
+    if trouble is not None and _has_api(loaded):
+        raise trouble
+
+
+def _print_status(found: dict[str, Any], trouble: DepthFlowError | None, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({**found, "answers": trouble is None}, indent=2))
+        return
+    if not found["running"]:
+        typer.echo("no daemon runs (depthflow daemon start)")
+        return
+    system = found.get("system")
+    if system is None:
+        typer.echo(f"depthflowd runs: process {found['pid']}")
+        return
+    word = ", draining" if system["draining"] else ", paused" if system["paused"] else ""
+    typer.echo(f"depthflowd {system['version']} runs{word}: process {system['pid']}, {found['address']}")
+    typer.echo("jobs     " + ", ".join(f"{count} {state}" for state, count in system["jobs"].items() if count))
+    busy = sum(worker["state"] == "busy" for worker in system["workers"])
+    typer.echo(f"workers  {len(system['workers'])} warm, {busy} busy")
+    for folder in found["folders"]:
+        notes = [name for name in ("paused", "polling") if folder[name]] + ([] if folder["there"] else ["not there"])
+        waits = f", {folder['pending']} photos are waited for" if folder["pending"] else ""
+        typer.echo(f"folder   {folder['name']}: {folder['root']} -> {folder['output']}{waits}"
+                   + (f" ({', '.join(notes)})" if notes else ""))  # fmt: skip
+
+
+@app.command()
+def logs(
+    config: File = None,
+    lines: Annotated[int, typer.Option("-n", min=0, max=1_000_000, help="So many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", help="And those to come.")] = False,
+) -> None:
+    """Show the log of a daemon that runs in the background."""
+    loaded = _loaded(config)
+    from depthflow_daemon import background
+
+    for line in background.follow(background.log_file(loaded), lines=lines, go_on=follow):
+        typer.echo(line, nl=False)
+
+
+@app.command()
+def install(
+    config: File = None,
+    system: Annotated[bool, typer.Option("--system", help="For the whole machine, instead of for you.")] = False,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Who runs it, with --system.")] = "depthflow",
+    show: Annotated[bool, typer.Option("--print", help="Print the unit instead of writing it.")] = False,
+) -> None:
+    """Write a systemd unit, so that the daemon starts with your session or with the machine.
+
+    For macOS and Windows see docs/daemon.md.
+    """
+    loaded = _loaded(config)
+    from depthflow_daemon import units
+
+    unit = units.unit(loaded, system=system, user=user)
+    if show:
+        typer.echo(unit, nl=False)
+        return
+    place = units.write(unit, system=system)
+    typer.echo(f"{place} is written. Start it, now and from now on:")
+    for command in units.commands(system=system):
+        typer.echo(f"  {command}")
 
 
 @app.command()
@@ -35,6 +203,7 @@ def config(
     """Print a commented sample of the daemon's settings, or check yours."""
     import json
 
+    needs_extra()
     from depthflow_daemon import config
 
     if check:
@@ -47,3 +216,40 @@ def config(
         typer.echo(config.settings_file())
     else:
         typer.echo(config.sample().read_text(encoding="utf-8"), nl=False)
+
+
+def _has_api(loaded: Loaded) -> bool:
+    return loaded.settings.api.socket != "none" or bool(loaded.settings.api.listen)
+
+
+def _client(loaded: Loaded) -> Client:
+    """Of the daemon with these settings.
+
+    Raises:
+        UsageError: it has no API.
+    """
+    from depthflow.client import Client
+
+    api = loaded.settings.api
+    if api.socket not in ("auto", "none"):
+        return Client(f"unix://{api.socket}")
+    if api.socket == "auto":
+        return Client()
+    if not api.listen:
+        raise UsageError("this daemon has no API", "set api.socket or api.listen in its settings")
+    from depthflow_daemon.hooks import first_line
+
+    token = first_line(api.token_file) if api.token_file is not None else None
+    return Client(f"http://{api.listen}", token=token)
+
+
+def depthflowd() -> None:
+    """The program `depthflowd`: `depthflow daemon run`."""
+    from depthflow.cli import run as run_command
+
+    alone = typer.Typer(
+        name="depthflowd", add_completion=False, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+    alone.command()(run)
+    run_command(alone)

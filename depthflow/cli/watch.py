@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from depthflow.errors import RuntimeMissingError
+from depthflow.cli.daemon import needs_extra
 
 
 def watch(
@@ -29,17 +29,22 @@ def watch(
     can be said by a .depthflow.toml in the folder, by sub-folders named like presets, and by files beside the photos
     (docs/daemon.md). Ctrl-C lets running jobs end; a second one gives them back to the queue.
     """
-    try:
-        from depthflow_daemon.service import Service, start_log
-    except ModuleNotFoundError as error:
-        raise RuntimeMissingError(f"{error.name} is not installed", "pip install 'depthflow-studio[daemon]'") from None
-    from depthflow_daemon.rules import WatchFolder
-    from depthflow_daemon.service import store_for
+    needs_extra()
+    from depthflow_daemon.config import ApiSettings, DaemonSettings, EngineSettings, FolderSettings
+    from depthflow_daemon.logs import Log
+    from depthflow_daemon.service import Service, store_for
 
     if preset is not None:
         from depthflow.jobs.library import load_preset
 
         load_preset(preset)
-    place = WatchFolder(folder, output, archive or output / "archive", preset)
-    start_log()
-    Service([place], store or store_for(folder), workers=workers, once=once).run()
+    place = FolderSettings(name="photos", input=folder, output=output, archive=archive, preset=preset)
+    _ = place.place
+    settings = DaemonSettings(
+        store=store or store_for(folder),
+        folders=(place,),
+        engine=EngineSettings(workers=workers),
+        api=ApiSettings(socket="none"),
+    )
+    with Log(settings.logs):
+        Service(settings, once=once).run()

@@ -56,6 +56,18 @@ class Server:
         self._inode: int | None = None
         self._thread: threading.Thread | None = None
         self._ended: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = 0
+
+    def pulse(self) -> int:
+        """How often its loop has gone round when it was asked to; see `vitals`."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._turn)
+        return self._turns
+
+    def _turn(self) -> None:
+        self._turns += 1
 
     @property
     def port(self) -> int | None:
@@ -112,6 +124,7 @@ class Server:
 
     def _run(self) -> None:
         async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
             await asyncio.gather(*(server.serve(sockets=[server.bound]) for server in self._servers))
 
         try:
