@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from depthflow.errors import UnknownNameError
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.pictures import Pictures
+from depthflow_daemon.previews import Previews
 from depthflow_daemon.store import Store
 from depthflow_daemon.uploads import Uploads
 
@@ -129,6 +130,7 @@ class Core:
         self.pictures = Pictures(self.places.work / "pictures")
         self.hub.folder_of = self.folders.name_of
         self.uploads = Uploads(self.places.work)
+        self.previews = Previews(self)
 
     def prune(self) -> int:
         """Remove uploads, and what was made of them, that no job knows any more; how many."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from depthflow import __version__
 from depthflow.client.models import Submit
@@ -26,10 +26,12 @@ from depthflow.jobs.library import Preset, apply_preset, load_preset, resolve
 from depthflow.jobs.planning import ending, format_of, output_path, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.settings import job_base, load_settings
-from depthflow_daemon.core import Core
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import job_key
 from depthflow_daemon.uploads import Upload
+
+if TYPE_CHECKING:
+    from depthflow_daemon.core import Core
 
 SOURCE = "job"
 """What messages call the request."""
@@ -124,8 +126,8 @@ def submit(
     return job, True
 
 
-def prepare(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> Prepared:
-    """Everything that can be said about a job without deciding where its results go.
+def checked(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> tuple[JobSpec, str]:
+    """What is asked for as a JobSpec, its paths confined, its motion written out; and the photo's name, for people.
 
     Raises:
         UsageError, InputError: see `submit`.
@@ -138,25 +140,44 @@ def prepare(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> Prepare
         elif part != "depth":
             data[part] = str(upload.path)
     spec = JobSpec.parse(data, source=SOURCE)
-    spec = confined(core, spec, {str(upload.path) for upload in uploads.values()})
+    spec = resolve(confined(core, spec, {str(upload.path) for upload in uploads.values()}))
+    photo = Path(spec.photo)
+    _check_file(photo, "photo", name)
+    check_photo(photo, limits=_photo_limits(core), label=name)
+    for what, file in _files(spec):
+        _check_file(file, what, str(file))
+    return spec, name
+
+
+def prepared_spec(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> dict[str, Any]:
+    """What is asked for as plain data, for a preview.
+
+    Raises:
+        UsageError, InputError: see `submit`.
+    """
+    spec, _ = checked(core, asked, uploads)
+    return spec.to_dict()
+
+
+def prepare(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> Prepared:
+    """Everything that can be said about a job without deciding where its results go.
+
+    Raises:
+        UsageError, InputError: see `submit`.
+    """
+    spec, name = checked(core, asked, uploads)
     frames = sum(len(output.shown) for output in spec.outputs)
     if frames > core.limits.frames:
         raise UsageError(
             f"{SOURCE}: outputs: {frames} frames together, and the limit is {core.limits.frames}",
             "fewer frames a second, a shorter duration, or several jobs",
         )
-    spec = resolve(spec)
-    photo = Path(spec.photo)
-    _check_file(photo, "photo", name)
-    check_photo(photo, limits=_photo_limits(core), label=name)
-    files = _files(spec)
-    for what, file in files:
-        _check_file(file, what, str(file))
     sent = "photo" in uploads
     if not sent:
         # Beside the photo, which makes it another job than for a copy of the photo elsewhere.
         spec = spec.model_copy(update={"outputs": tuple(_beside(spec, output) for output in spec.outputs)})
-    return Prepared(spec, _identity(spec), tuple(file for _, file in files), _digest(photo), name, sent)
+    files = tuple(file for _, file in _files(spec))
+    return Prepared(spec, _identity(spec), files, _digest(Path(spec.photo)), name, sent)
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from depthflow import __version__
-from depthflow.client.models import API_VERSION, Event, Problem, Submit
-from depthflow_daemon.api import events, files, jobs, library, metrics, problems, queue, system
+from depthflow.client.models import API_VERSION, Event, PreviewRequest, Problem, Submit
+from depthflow_daemon.api import events, files, jobs, library, metrics, previews, problems, queue, system
 from depthflow_daemon.api.guards import Paced, Sized
 from depthflow_daemon.core import Core
 
@@ -22,7 +22,7 @@ _PROBLEM = {
 }
 
 
-UPLOADS = frozenset({("POST", f"/{API_VERSION}/jobs")})
+UPLOADS = frozenset(("POST", f"/{API_VERSION}/{part}") for part in ("jobs", "previews"))
 """What reads its body by itself, with a limit of its own."""
 
 
@@ -44,7 +44,7 @@ def create_app(core: Core) -> FastAPI:
     )
     app.state.core = core
     app.state.metrics = metrics.Metrics(core)
-    for part in (jobs, events, files, queue, library, system):
+    for part in (jobs, events, files, queue, library, system, previews):
         app.include_router(part.router, prefix=f"/{API_VERSION}")
     app.include_router(system.health)
     app.include_router(metrics.router)
@@ -70,16 +70,22 @@ def schema(app: FastAPI) -> dict[str, Any]:
         parts = made["components"]["schemas"]
         for name in ("HTTPValidationError", "ValidationError"):
             parts.pop(name, None)
-        kinds: tuple[tuple[Any, str], ...] = ((Problem, "Problem"), (Submit, "Submit"), (Event, "Event"))
+        kinds: tuple[tuple[Any, str], ...] = (
+            (Problem, "Problem"),
+            (Submit, "Submit"),
+            (PreviewRequest, "PreviewRequest"),
+            (Event, "Event"),
+        )
         for kind, name in kinds:
             own = TypeAdapter(kind).json_schema(ref_template=_REF)
             parts.update(own.pop("$defs", {}))
             parts[name] = own
         parts.update(_job_spec())
-        parts["Submit"]["properties"]["spec"] = {
-            "$ref": "#/components/schemas/JobSpecParts",
-            "description": "What it leaves out has its default.",
-        }
+        for name in ("Submit", "PreviewRequest"):
+            parts[name]["properties"]["spec"] = {
+                "$ref": "#/components/schemas/JobSpecParts",
+                "description": "What it leaves out has its default.",
+            }
         for path in made["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -13,39 +13,38 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from depthflow.client.models import Submit
+from depthflow.client import models
 from depthflow_daemon.api.problems import RefusedError, first_fault
 from depthflow_daemon.core import Core
 from depthflow_daemon.uploads import Receiving, Upload
 
+Asked = TypeVar("Asked", bound=models.Request)
 FIELD, FILES = "job", ("photo", "depth", "audio")
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
-SUBMIT_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Submit"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["photo"],
-                    "properties": {
-                        "job": {"$ref": "#/components/schemas/Submit"},
-                        "photo": {**_FILE, "description": "The photo."},
-                        "depth": {**_FILE, "description": "Its depth map, if there is one."},
-                        "audio": {**_FILE, "description": "Sound to lay under the video."},
-                    },
-                },
-                "encoding": {"job": {"contentType": "application/json"}},
-            },
-        },
+
+
+def body_of(model: str) -> dict[str, Any]:
+    """The body of a request with files, for the contract."""
+    schema = {"$ref": f"#/components/schemas/{model}"}
+    properties = {
+        "job": schema,
+        "photo": {**_FILE, "description": "The photo."},
+        "depth": {**_FILE, "description": "Its depth map, if there is one."},
+        "audio": {**_FILE, "description": "Sound to lay under the video."},
     }
-}
+    form = {"type": "object", "additionalProperties": False, "required": ["photo"], "properties": properties}
+    encoding = {"job": {"contentType": "application/json"}}
+    content = {
+        "application/json": {"schema": schema},
+        "multipart/form-data": {"schema": form, "encoding": encoding},
+    }
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @asynccontextmanager
-async def read_submission(request: Request, core: Core) -> AsyncIterator[tuple[Submit, dict[str, Upload]]]:
+async def read_submission(
+    request: Request, core: Core, model: type[Asked]
+) -> AsyncIterator[tuple[Asked, dict[str, Upload]]]:
     """What is asked for and the files that came with it; what is not whole is removed again.
 
     Raises:
@@ -53,12 +52,12 @@ async def read_submission(request: Request, core: Core) -> AsyncIterator[tuple[S
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        yield _submit(await _small_body(request, core.limits.body_bytes)), {}
+        yield _parsed(model, await _small_body(request, core.limits.body_bytes)), {}
     elif kind == "multipart/form-data":
         form = _Form(core)
         try:
             await form.read(request)
-            yield _submit(bytes(form.field) or b"{}"), await run_in_threadpool(form.keep)
+            yield _parsed(model, bytes(form.field) or b"{}"), await run_in_threadpool(form.keep)
         finally:
             form.close()
     else:
@@ -67,9 +66,9 @@ async def read_submission(request: Request, core: Core) -> AsyncIterator[tuple[S
         )
 
 
-def _submit(text: bytes) -> Submit:
+def _parsed(model: type[Asked], text: bytes) -> Asked:
     try:
-        return Submit.model_validate_json(text)
+        return model.model_validate_json(text)
     except ValidationError as error:
         raise RefusedError(422, f"job: {first_fault(error.errors(include_url=False))}") from None
 

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from depthflow.client.models import Change, Job, JobDetail, JobPage, JobSort, JobState
+from depthflow.client.models import Change, Job, JobDetail, JobPage, JobSort, JobState, Submit
 from depthflow.errors import UnknownNameError, UsageError
 from depthflow_daemon import records, views
-from depthflow_daemon.api.bodies import SUBMIT_BODY, read_submission
+from depthflow_daemon.api.bodies import body_of, read_submission
 from depthflow_daemon.api.parts import CoreHere, FoundJob, cursor, place_of
 from depthflow_daemon.api.problems import RefusedError
 from depthflow_daemon.core import Core
@@ -31,11 +31,11 @@ RequestName = Annotated[
 ]
 
 
-@router.post("/jobs", status_code=201, openapi_extra=SUBMIT_BODY)
+@router.post("/jobs", status_code=201, openapi_extra=body_of("Submit"))
 async def submit_job(request: Request, response: Response, core: CoreHere, name: RequestName = None) -> Job:
     """Queue a job. Work that is queued or done already is not done again: then the job is `skipped`, and `same_as`
     names the one that has it. 200 instead of 201: the request was made before, and this is the job that it made."""
-    async with read_submission(request, core) as (asked, uploads):
+    async with read_submission(request, core, Submit) as (asked, uploads):
         job, new = await run_in_threadpool(submit, core, asked, uploads, request=name)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if not new:

@@ -1,0 +1,243 @@
+"""Live previews as a client sees them, drawn by a real process through real OpenGL."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from daemon_api import Daemon, daemon, picture, refusal
+from depthflow_daemon.preview_worker import FRAME, HEADER, PROBLEM, Order, Studio
+from numpy.typing import NDArray
+from PIL import Image
+
+from depthflow.jobs.library import resolve
+from depthflow.jobs.spec import JobSpec
+from depthflow.render.stage import Stage
+
+pytestmark = pytest.mark.gl
+
+SMALL = {"width": 64, "height": 48, "rate": 60}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Daemon]:
+    """Its spare process stays warm between the tests."""
+    with daemon(preview_idle_seconds=60.0, previews=20) as running:
+        yield running
+
+
+@pytest.fixture
+def placed(shared: Daemon, photo: Path, depth_map: Path) -> str:
+    """A photo below the root, with its depth map beside it."""
+    shutil.copy(depth_map, shared.root / "cat.depth.png")
+    return str(shutil.copy(photo, shared.root / "cat.png"))
+
+
+@contextmanager
+def frames(own: Daemon, name: str) -> Iterator[Iterator[tuple[int, int, int, NDArray[np.uint8] | str]]]:
+    """(kind, revision, number, pixels or text) of every packet."""
+    with own.client.stream("GET", f"/v1/previews/{name}/stream") as answer:
+        assert answer.headers["content-type"] == "application/vnd.depthflow.frames"
+        yield packets(answer.iter_raw())
+
+
+def packets(chunks: Iterator[bytes]) -> Iterator[tuple[int, int, int, Any]]:
+    read = b""
+    for chunk in chunks:
+        read += chunk
+        while len(read) >= HEADER.size:
+            magic, kind, width, height, revision, number, length = HEADER.unpack_from(read)
+            assert magic == b"DFP1"
+            if len(read) < HEADER.size + length:
+                break
+            body, read = read[HEADER.size : HEADER.size + length], read[HEADER.size + length :]
+            pixels = np.frombuffer(body, np.uint8).reshape(height, width, 3) if kind == FRAME else body.decode()
+            yield kind, revision, number, pixels
+
+
+def begun(own: Daemon, photo: str, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = own.done(own.client.post("/v1/previews", json={"photo": photo, **SMALL, **more}), 201)
+    return made
+
+
+def test_a_preview_changes_while_it_runs(shared: Daemon, placed: str) -> None:
+    still = {"motion": {"strength": 0}, "outputs": [{"duration": 1}]}
+    made = begun(shared, placed, spec=still)
+    url = f"/v1/previews/{made['id']}"
+    with frames(shared, made["id"]) as stream:
+        kind, revision, _, resting = next(stream)
+        assert (kind, revision, resting.shape) == (FRAME, made["revision"], (48, 64, 3))
+        with Image.open(placed) as image:
+            photo = np.asarray(image.convert("RGB").resize((64, 48), Image.Resampling.BOX), float)
+        # Its texture has something to spare for a nearer camera.
+        assert abs(resting - photo).mean() < 5
+        changed = shared.done(shared.client.patch(url, json={"spec": {"motion": {"strength": 2}}}))
+        assert changed["revision"] > made["revision"]
+        assert changed["spec"]["outputs"][0]["duration"] == 1, "what is not named stays"
+        moved = [pixels for _, at, _, pixels in (next(stream) for _ in range(40)) if at == changed["revision"]]
+        assert max(abs(frame.astype(float) - resting).mean() for frame in moved) > 1
+        shared.done(shared.client.patch(url, json={"width": 32, "height": 24, "paused": True}))
+        assert next(frame for _, _, _, frame in stream if frame.shape == (24, 32, 3)) is not None
+        numbers = {next(stream)[2] for _ in range(5)}
+        assert len(numbers) == 1, "it stands still"
+        problem = refusal(shared.client.patch(url, json={"spec": {"motion": {"strength": 99}}}), 422, "motion.strength")
+        assert "10" in f"{problem}"
+        assert next(stream)[3].shape == (24, 32, 3), "what is refused changes nothing"
+        assert shared.client.delete(url).status_code == 204
+        assert [kind for kind, *_ in stream].count(PROBLEM) == 0
+    refusal(shared.client.get(url), 404, "there is no preview")
+
+
+def test_the_next_preview_takes_the_warm_process(shared: Daemon, placed: str) -> None:
+    first = begun(shared, placed)
+    running = shared.core.previews.get(first["id"])
+    assert running is not None
+    shared.client.delete(f"/v1/previews/{first['id']}")
+    second = begun(shared, placed, preset="vertigo")
+    again = shared.core.previews.get(second["id"])
+    assert again is not None
+    assert again.process is running.process
+    with frames(shared, second["id"]) as stream:
+        assert next(stream)[1] == second["revision"] > first["revision"]
+    shared.client.delete(f"/v1/previews/{second['id']}")
+
+
+def test_jpegs_for_who_asks_for_them(shared: Daemon, placed: str) -> None:
+    made = begun(shared, placed)
+    url = f"/v1/previews/{made['id']}/stream"
+    with shared.client.stream("GET", url, headers={"Accept": "multipart/x-mixed-replace"}) as answer:
+        assert answer.headers["content-type"] == "multipart/x-mixed-replace; boundary=frame"
+        read = b""
+        for chunk in answer.iter_raw():
+            read += chunk
+            if read.count(b"--frame") > 1:
+                break
+    head, _, rest = read.partition(b"\r\n\r\n")
+    assert head.startswith(b"--frame\r\nContent-Type: image/jpeg")
+    with Image.open(io.BytesIO(rest.partition(b"\r\n--frame")[0])) as image:
+        assert (image.format, image.size) == ("JPEG", (64, 48))
+    shared.client.delete(f"/v1/previews/{made['id']}")
+
+
+def test_a_photo_may_be_sent(shared: Daemon, depth_map: Path) -> None:
+    files = {"photo": ("a.png", picture(size=(128, 96))), "depth": ("d.png", depth_map.read_bytes())}
+    made = shared.done(shared.client.post("/v1/previews", files=files, data={"job": json.dumps(SMALL)}), 201)
+    with frames(shared, made["id"]) as stream:
+        kind, _, _, frame = next(stream)
+        assert kind == FRAME, frame
+        assert frame.shape == (48, 64, 3)
+    shared.client.delete(f"/v1/previews/{made['id']}")
+
+
+def test_what_cannot_be_shown_is_said_in_the_stream(shared: Daemon, placed: str) -> None:
+    made = begun(shared, placed)
+    url = f"/v1/previews/{made['id']}"
+    with frames(shared, made["id"]) as stream:
+        assert next(stream)[0] == FRAME
+        Path(placed).write_bytes(picture()[:200])
+        changed = shared.done(shared.client.patch(url, json={"rate": 30}))
+        kind, _, _, text = next(found for found in stream if found[1] == changed["revision"])
+        assert kind == PROBLEM
+        assert "cut short" in json.loads(text)["detail"]
+    shared.client.delete(f"/v1/previews/{made['id']}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ({"photo": "/etc/passwd"}, "roots"),
+        ({"spec": {"motion": {"name": "orbitel"}}}, "orbital"),
+        ({"preset": "vertiko"}, "vertigo"),
+        ({"width": 5000}, "1024"),
+        ({"rate": 0}, "rate"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_wrong_previews_are_refused(shared: Daemon, placed: str, asked: dict[str, Any], part: str) -> None:
+    refusal(shared.client.post("/v1/previews", json={"photo": placed, **asked}), 422, part)
+
+
+def test_previews_are_few_and_end_by_themselves(photo: Path) -> None:
+    with daemon(previews=1, preview_idle_seconds=0.0) as own:
+        placed = str(shutil.copy(photo, own.root / "cat.png"))
+        first = begun(own, placed)
+        running = own.core.previews.get(first["id"])
+        assert running is not None
+        answer = own.client.post("/v1/previews", json={"photo": placed})
+        if answer.status_code != 201:  # it may have ended meanwhile
+            refusal(answer, 503, "previews run already")
+        while own.client.get(f"/v1/previews/{first['id']}").status_code != 404:
+            pass
+        running.process._process.wait(30)
+
+
+def test_a_process_that_dies_ends_its_preview_alone(shared: Daemon, placed: str) -> None:
+    made = begun(shared, placed)
+    running = shared.core.previews.get(made["id"])
+    assert running is not None
+    with frames(shared, made["id"]) as stream:
+        next(stream)
+        os.kill(running.process._process.pid, signal.SIGKILL)
+        kinds = [(kind, text) for kind, _, _, text in stream]
+    assert kinds[-1][0] == PROBLEM
+    assert "has ended" in kinds[-1][1]
+    assert shared.client.get("/healthz").status_code == 200
+
+
+def test_the_process_ends_with_its_daemon(photo: Path) -> None:
+    with daemon() as own:
+        made = begun(own, str(shutil.copy(photo, own.root / "cat.png")))
+        running = own.core.previews.get(made["id"])
+        assert running is not None
+        own.server.stop()
+        assert running.process._process.wait(30) is not None
+
+
+# -- what a change costs -------------------------------------------------------------------------------------------
+
+
+def test_motion_camera_and_effects_leave_the_mesh_as_it_is(
+    photo: Path, depth_map: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    set_sheets = Stage.set_sheets
+
+    def counted(self: Stage, *args: Any) -> None:
+        made.append(1)
+        set_sheets(self, *args)
+
+    monkeypatch.setattr(Stage, "set_sheets", counted)
+    studio = Studio()
+
+    def show(**parts: Any) -> NDArray[np.uint8]:
+        job = {"photo": str(photo), "depth": {"file": str(depth_map)}, **parts}
+        spec = resolve(JobSpec.parse(job)).to_dict()
+        studio.show(Order(spec, 64, 48, 15.0, False, 1))
+        return studio.draw(len(studio) // 3)
+
+    first = show()
+    assert len(made) == 1
+    for parts in (
+        {"motion": {"strength": 1.5}},
+        {"motion": {"strength": 0.2, "phase": 0.3}},
+        {"motion": {"reverse": True}},
+        {"camera": {"focus": 0.5}},
+        {"camera": {"zoom": 1.1}},
+        {"effects": {"vignette": {"strength": 0.5}}},
+        {"effects": {"colour": {"saturation": 0.2}}},
+    ):
+        assert (show(**parts) != first).any(), parts
+        assert len(made) == 1, parts
+    show(camera={"relief": 0.9})
+    show(layers={"count": 1})
+    assert len(made) == 3
+    studio.close()
