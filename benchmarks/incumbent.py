@@ -142,7 +142,8 @@ class Bench:
 
     def environment(self) -> dict[str, str]:
         """No settings of the user's, no cache of theirs, and one ffmpeg for both."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("DEPTHFLOW_")}
+        hidden = ("DEPTHFLOW_", "PYTHONDONTWRITEBYTECODE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         tools = self.folder / "tools"
         homes = {f"XDG_{kind}_HOME": str(self.folder / "home" / kind) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
         path = os.pathsep.join((str(tools), kept.get("PATH", os.defpath)))
@@ -177,7 +178,8 @@ class Bench:
                 *("--size", f"{width}x{height}", "--fps", FPS, "--duration", _seconds(frames)),
                 *("-o", out, "--overwrite", "--quiet", *more),
             ],
-            self.environment(),
+            # What pip installs is compiled, as theirs is; a checkout may not be.
+            {**self.environment(), "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")},
         )
         self.check(out, frames)
 
