@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.animation import animation_of
-from depthflow.jobs.depth import CACHE_BYTES, check_named, depth_of
+from depthflow.jobs.depth import CACHE_BYTES, check_named, depth_of, warm
 from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
@@ -114,6 +114,7 @@ def make(
     spec = resolve(spec)
     named(spec.layers.fill)  # one that cannot be loaded is said now
     check_named(spec.depth)
+    warm(spec.depth)
     plans = plan_outputs(spec)
     context.warm(spec.render.gl_backend, spec.render.gl_device)
     with run.stage(StageClock(report, "load", 1)) as clock:

@@ -163,6 +163,7 @@ class FrameRenderer:
         self._readback = Readback(self._read_size, self._gl.later)
         self._pass: EffectsPass | None = None
         self._gl.run(self._open)
+        self._gl.submit(self._warm)
 
     def _inner_size(self, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
         """The part of a view that shows the photo: all of it, but with bars when padded."""
@@ -372,6 +373,16 @@ class FrameRenderer:
         if self.packs:
             self._packer = packing.PackPass(self.size)
         self._open_effects()
+
+    def _warm(self) -> None:
+        """Draw a speck: drivers compile a shader when it is first used, and meanwhile meshes can be made."""
+        if self._stage is None or self._effects is not None:
+            return
+        corners = np.array([[-1e-3, 0, 0], [1e-3, 0, 0], [0, 1e-3, 0]], np.float32)
+        # One triangle opaque, one not; a texture whose sides are no powers of two has a shader of its own.
+        mesh = Mesh(corners, np.array([[0, 1, 2], [0, 1, 2]], np.uint32), error=1.0, opaque=1)
+        self._stage.set_sheets([(mesh, np.zeros((3, 3, 4), np.uint8))] * 2, "clamp")
+        self._draw(Shot((Camera(),) * len(self._viewports)))
 
     def _open_effects(self) -> None:
         if self._pass is not None:
