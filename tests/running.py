@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -68,10 +69,11 @@ def depthflow(*args: str | Path, cwd: Path, data: bytes | None = None, **env: st
 
 def depthflow_here(*args: str | Path, cwd: Path, data: bytes = b"", **env: str) -> Done:
     """The same within this process, ten times as fast; for commands that neither draw nor handle signals."""
-    from depthflow.cli import main
+    from depthflow.cli import run
 
     out, err = io.StringIO(), io.StringIO()
     code: Any = 0
+    threshold = gc.get_threshold()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name, value in environment(**env).items():
             patch.setenv(name, value)
@@ -79,9 +81,11 @@ def depthflow_here(*args: str | Path, cwd: Path, data: bytes = b"", **env: str) 
         patch.setattr(sys, "argv", ["depthflow", *map(str, args)])
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         try:
-            main()
+            run()
         except SystemExit as end:
             code = end.code or 0
+        finally:
+            gc.set_threshold(*threshold)
     return Done(code, out.getvalue(), err.getvalue())
 
 
