@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import gc
 import os
 import sys
@@ -10,6 +11,7 @@ import threading
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
 
 from depthflow.cli import cache, config, daemon, doctor, effects, make, models, presets, render, watch
 from depthflow.cli.depth import depth
@@ -106,8 +108,10 @@ def run(program: typer.Typer = app) -> None:
     atexit.register(gc.freeze)
     # A pool of threads for matrices takes 0.06 s to set up; ours are 4x4.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Whether a package extends pydantic is found out by reading the lists of all that is installed; nobody here does.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        program()
+        _narrowed(program, sys.argv[1:2])()
     except Cancelled:
         _say("stopped; nothing half-written is left")
         sys.exit(Cancelled.exit_code)
@@ -122,6 +126,18 @@ def run(program: typer.Typer = app) -> None:
         # The reader of our output went away, as `head` does.
         sys.stderr.close()
         sys.exit(0)
+
+
+def _narrowed(program: typer.Typer, asked: list[str]) -> typer.Typer:
+    """The program with the command alone that is asked for, if there is one: each costs time, its options most."""
+    narrowed = copy.copy(program)
+    narrowed.registered_commands = [
+        command
+        for command in program.registered_commands
+        if command.callback and [command.name or get_command_name(command.callback.__name__)] == asked
+    ]
+    narrowed.registered_groups = [group for group in program.registered_groups if [group.name] == asked]
+    return narrowed if narrowed.registered_commands or narrowed.registered_groups else program
 
 
 def _say(line: str) -> None:
