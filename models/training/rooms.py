@@ -29,7 +29,7 @@ class Solid:
     turn: float = 0.0  # radians about y
 
 
-def _turned(v: np.ndarray, angle: float) -> np.ndarray:
+def turned(v: np.ndarray, angle: float) -> np.ndarray:
     c, s = np.cos(angle), np.sin(angle)
     return np.stack([c * v[..., 0] - s * v[..., 2], v[..., 1], s * v[..., 0] + c * v[..., 2]], -1)
 
@@ -43,8 +43,8 @@ def _slabs(o: np.ndarray, d: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, 
 
 def hit(solid: Solid, origin: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First hit of rays (P, 3): distance (P,), normal (P, 3) and surface coordinates (P, 2) in metres."""
-    o = _turned(origin - solid.centre, -solid.turn)
-    d = _turned(d, -solid.turn)
+    o = turned(origin - solid.centre, -solid.turn)
+    d = turned(d, -solid.turn)
     o = np.broadcast_to(o, d.shape)
     if solid.kind == "box":
         near, far = _slabs(o, d, solid.half)
@@ -77,7 +77,7 @@ def hit(solid: Solid, origin: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np
             good |= on_lid
         t = np.where(good, t, FAR)
         uv = np.stack([np.arctan2(normal[:, 2], normal[:, 0]) * radius, point[:, 1]], -1)
-    return t, _turned(normal, solid.turn), uv
+    return t, turned(normal, solid.turn), uv
 
 
 def furnish(random: np.random.Generator, room: np.ndarray) -> list[Solid]:
@@ -104,7 +104,7 @@ def furnish(random: np.random.Generator, room: np.ndarray) -> list[Solid]:
         box(x, floor + height, z, hx, 0.025, hz, turn)
         for sx in (-0.9, 0.9):
             for sz in (-0.9, 0.9):
-                corner = _turned(np.array([sx * hx, 0, sz * hz]), turn)
+                corner = turned(np.array([sx * hx, 0, sz * hz]), turn)
                 box(x + corner[0], floor + height / 2, z + corner[2], 0.03, height / 2, 0.03, turn)
         things(x, floor + height + 0.025, z, min(hx, hz) * 0.8, int(random.integers(0, 6)), 0.14)
     for _ in range(random.integers(1, 5)):  # cupboards, beds, sofas along the walls
@@ -118,7 +118,7 @@ def furnish(random: np.random.Generator, room: np.ndarray) -> list[Solid]:
             x, z = along * room[0], np.sign(side - 1) * (room[2] - hz)
         box(x, floor + hy, z, hx, hy, hz, turn)
         if hy < 0.45:  # a back makes it a sofa or a bed
-            back = _turned(np.array([0.0, 0, hz * 0.8]), turn)
+            back = turned(np.array([0.0, 0, hz * 0.8]), turn)
             box(x + back[0], floor + hy * 2 + 0.2, z + back[2], hx, 0.25, 0.08, turn)
     for _ in range(random.integers(1, 7)):  # pictures, doors, windows: thin on a wall
         side = random.integers(4)
@@ -132,7 +132,7 @@ def furnish(random: np.random.Generator, room: np.ndarray) -> list[Solid]:
     return solids
 
 
-def _skin(random: np.random.Generator, photos: list[np.ndarray], uv: np.ndarray) -> np.ndarray:
+def skin(random: np.random.Generator, photos: list[np.ndarray], uv: np.ndarray) -> np.ndarray:
     """Colour (P, 3) in 0..1 for surface coordinates: plain paint, stripes, or a photo repeated."""
     paint = random.uniform(0.15, 0.95) * (1 - random.uniform(0, 0.5) * random.uniform(0, 1, 3))
     choice = random.uniform()
@@ -184,14 +184,14 @@ def render(random: np.random.Generator, photos: list[np.ndarray]) -> tuple[np.nd
     for which in range(6):
         seed = wall_paint if axis_is_wall(which) and random.uniform() < 0.8 else random.integers(1 << 30)
         here = face == which
-        colour[here] = _skin(np.random.default_rng(seed), photos, uv[here])
+        colour[here] = skin(np.random.default_rng(seed), photos, uv[here])
     for solid in solids:
         t_new, n_new, uv_new = hit(solid, eye, d)
         here = t_new < t
         if here.any():
             t = np.where(here, t_new, t)
             normal[here] = n_new[here]
-            colour[here] = _skin(random, photos, uv_new[here])
+            colour[here] = skin(random, photos, uv_new[here])
     point = eye + d * t[:, None]
     light = np.full(len(d), random.uniform(0.25, 0.6))
     for _ in range(random.integers(1, 3)):
@@ -220,19 +220,29 @@ def axis_is_wall(face: int) -> bool:
     return face not in (2, 3)
 
 
+def some_photos(random: np.random.Generator, pool: list[Path], count: int = 8) -> list[np.ndarray]:
+    """Pictures (H, W, 3) uint8 of the labelled photos at `pool`, to paint scenes with."""
+    photos = []
+    for _ in range(count):
+        with np.load(pool[random.integers(len(pool))]) as item:
+            photos.append(item["image"])
+    return photos
+
+
+def save(path: Path, picture: np.ndarray, disparity: np.ndarray) -> None:
+    """One scene in the form of a labelled photo: disparity with median 0 and mean absolute deviation 1."""
+    centred = disparity - np.median(disparity)
+    disparity = np.clip(centred / max(float(np.abs(centred).mean()), 1e-6), -6, 6)
+    temporary = path.with_name(f".{path.name}")
+    np.savez(temporary, image=picture, disparity=disparity.astype(np.float16), share=np.float32(0))
+    temporary.replace(path)
+
+
 def _make(task: tuple[int, Path, list[Path]]) -> None:
     number, out, pool = task
     random = np.random.default_rng(number)
-    photos = []
-    for _ in range(8):
-        with np.load(pool[random.integers(len(pool))]) as item:
-            photos.append(item["image"])
-    picture, disparity = render(random, photos)
-    centred = disparity - np.median(disparity)
-    disparity = np.clip(centred / max(float(np.abs(centred).mean()), 1e-6), -6, 6)
-    temporary = out / f".{number}.npz"
-    np.savez(temporary, image=picture, disparity=disparity.astype(np.float16), share=np.float32(0))
-    temporary.replace(out / f"room_{number:05d}.npz")
+    picture, disparity = render(random, some_photos(random, pool))
+    save(out / f"room_{number:05d}.npz", picture, disparity)
 
 
 def main() -> None:
