@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -92,25 +93,28 @@ def disturb(image: Tensor, random: torch.Generator) -> Tensor:
 class Batches:
     """Endless training batches; every batch has one shape, so that nothing is padded.
 
-    `sources` pairs a set of samples with its share of the batches' pictures.
+    `sources` pairs a set of samples with its share of the batches' pictures; `area` tells how many pixels a picture of
+    one step has. A batch depends on the seed and its step alone: a run that was stopped goes on with the same ones.
     """
 
-    def __init__(self, sources: list[tuple[Samples, float]], batch: int, seed: int) -> None:
-        self.sources, self.batch = sources, batch
-        self.random = torch.Generator().manual_seed(seed)
-        self.area = 192 * 288  # pixels; the trainer raises it towards the end
+    def __init__(
+        self, sources: list[tuple[Samples, float]], batch: int, seed: int, area: Callable[[int], int], first: int = 0
+    ) -> None:
+        self.sources, self.batch, self.seed, self.area, self.first = sources, batch, seed, area, first
+        self.random = torch.Generator()
 
-    def shape(self) -> tuple[int, int]:
+    def shape(self, area: int) -> tuple[int, int]:
         """Height and width for one batch: landscape, portrait or square with about `area` pixels."""
         aspects = (1.5, 1.33, 1.78, 1.0, 0.67, 0.75)
         aspect = aspects[int(torch.randint(len(aspects), (), generator=self.random))]
-        height = max(2, round(math.sqrt(self.area / aspect) / 32))
-        return height * 32, max(2, round(math.sqrt(self.area * aspect) / 32)) * 32
+        height = max(2, round(math.sqrt(area / aspect) / 32))
+        return height * 32, max(2, round(math.sqrt(area * aspect) / 32)) * 32
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         shares = torch.tensor([share for _, share in self.sources], dtype=torch.float64)
-        while True:
-            size = self.shape()
+        for step in itertools.count(self.first):
+            self.random.manual_seed(self.seed * 1_000_003 + step)
+            size = self.shape(self.area(step))
             images, disparities = [], []
             for which in torch.multinomial(shares, self.batch, replacement=True, generator=self.random):
                 samples = self.sources[int(which)][0]

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from network import DepthNet
+from network import DepthNet, fold
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,9 @@ def check(net: DepthNet, path: Path, tolerance: float = 0.02) -> float:
 def load(checkpoint: Path) -> DepthNet:
     """The averaged network of a checkpoint, ready to use."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = DepthNet(state["variant"])
+    net = DepthNet(state["variant"]).eval()
+    if state["folded"]:
+        fold(net)
     net.load_state_dict(state["average"])
     return net.eval()
 

