@@ -208,7 +208,7 @@ def _make(task: tuple[int, Path, list[Path]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "training")
-    parser.add_argument("--count", type=int, default=220)
+    parser.add_argument("--count", type=int, default=130)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
     out = options.cache / "streets"
