@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WARM_UP = 60  # steps
 LARGE_FROM = 0.6  # share of the budget after which the rate falls and pictures are larger
 SMALL_AREA, LARGE_AREA = 192 * 288, 256 * 384  # pixels
-SMALL_EDGES, LARGE_EDGES = 0.7, 1.2  # weight of the steps in the loss: first where things are, then their outlines
+# Weights in the loss of steps and of jumps: first where things are, then their outlines.
+SMALL_EDGES, LARGE_EDGES = (0.7, 0.0), (1.2, 0.5)
 REPORTS = 12  # validations and checkpoints over the budget
 AVERAGE = 0.995  # per step, of the averaged weights that are exported
 
@@ -231,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             prediction = net(image)
         target = target.to(device, non_blocking=True)
-        loss = total_loss(prediction, target, LARGE_EDGES if done >= LARGE_FROM else SMALL_EDGES)
+        loss = total_loss(prediction, target, *(LARGE_EDGES if done >= LARGE_FROM else SMALL_EDGES))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
