@@ -15,9 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "models" / "training")]
@@ -28,7 +26,6 @@ import refine as edges  # noqa: E402
 from depthflow.depth.estimator import get_estimator  # noqa: E402
 from depthflow.depth.refine import refine  # noqa: E402
 
-F32 = NDArray[np.float32]
 ROWS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "--flip": {"flip": True},
@@ -37,19 +34,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "--network-size 512": {"size": 512},
     "--network-size 640": {"size": 640},
 }
-
-
-def gradient(depth: F32) -> F32:
-    plane = np.asarray(depth, np.float32)
-    return np.stack([cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1)], axis=2)
-
-
-def at_jumps(depth: F32, truth: F32) -> float:
-    """Cosine between both gradients at true jumps."""
-    whole = edges.filled(truth)
-    where = edges.near_jumps(whole, 2) & ~np.isnan(truth)
-    a, b = gradient(depth)[where].ravel(), gradient(whole)[where].ravel()
-    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
 
 
 def main() -> None:
@@ -76,7 +60,7 @@ def main() -> None:
         sharp = []
         for _, photo, truth in edges.scenes(args.data):
             depth = network.estimate(photo, **options).depth
-            sharp.append([at_jumps(method(depth, photo), truth) for method in (edges.bilinear, refine)])
+            sharp.append([evaluate.edge_score(method(depth, photo), truth) for method in (edges.bilinear, refine)])
         cells = [*scores, *np.mean(sharp, axis=0)]
         print(f"{name:20}", *(f"{cell:10.3f}" for cell in cells), f"{cpu / first:7.1f}", flush=True)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from depthflow.errors import DepthError
+from depthflow.errors import DepthError, UsageError
 from depthflow.images import Limits, Photo, load_photo, open_photo
 from depthflow.jobs import pipeline
 from depthflow.jobs.depth import depth_of
@@ -69,6 +69,7 @@ def render(
     model: str | None = None,
     depth: Source | None = None,
     invert_depth: bool = False,
+    depth_options: Mapping[str, Any] | None = None,
     provider: Provider | None = None,
     gl_backend: str | None = None,
     gl_device: int | None = None,
@@ -105,7 +106,9 @@ def render(
         bitrate: bits a second on average instead. target_bytes: the file must not exceed them.
         poster: make one still, the frame at this second, instead of the clip.
         background: colour behind a transparent photo; None keeps the transparency where the format has it.
-        model: depth network by name or .onnx path. depth: a depth map's file instead.
+        model: depth network by name or .onnx path. depth: a depth map's file instead. invert_depth: its small values
+            are near.
+        depth_options: further keys of a job's `depth`, such as {"tiles": 2, "far": 0.1, "gamma": 1.5} (docs/depth.md).
         provider: ONNX Runtime execution provider.
         gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
         effects: such as {"vignette": True, "fog": {"density": 2}, "grain.strength": 0.2}; True is a usual amount.
@@ -124,7 +127,9 @@ def render(
         fspath(photo),
         preset=preset,
         seed=seed,
-        depth={"model": model, "file": _text(depth), "invert": invert_depth or None, "provider": provider},
+        depth=_depth_part(
+            depth_options, model=model, file=_text(depth), invert=invert_depth or None, provider=provider
+        ),
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "focus": focus, "zoom": zoom},
         render={"gl_backend": gl_backend, "gl_device": gl_device, "background": background},
@@ -205,6 +210,11 @@ def view_part(
     return {name: value for name, value in given.items() if value is not None} or None
 
 
+def _depth_part(options: Mapping[str, Any] | None, **named: object) -> dict[str, Any]:
+    """The `depth` of a job: what has an argument of its own wins over the same key among the options."""
+    return {**(options or {}), **{key: value for key, value in named.items() if value is not None}}
+
+
 def _text(path: Source | None) -> str | None:
     return None if path is None else fspath(path)
 
@@ -241,6 +251,7 @@ def export_layers(
     preset: str | None = None,
     model: str | None = None,
     depth: Source | None = None,
+    depth_options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     warn: Callable[[str], None] = lambda _: None,
     cancel: CancelToken | None = None,
@@ -256,6 +267,7 @@ def export_layers(
         fill: what invents the background, by name.
         motion, strength: how far these reach decides where the photo is cut, and how far the background goes on.
         relief, fov: of the camera that took the photo; the 3D scene has them.
+        model, depth, depth_options: as in `render`.
         warn: told what is not as asked for.
 
     Returns:
@@ -270,7 +282,7 @@ def export_layers(
     spec = build_spec(
         fspath(photo),
         preset=preset,
-        depth={"model": model, "file": _text(depth)},
+        depth=_depth_part(depth_options, model=model, file=_text(depth)),
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "fov": fov},
         layers={"count": layers, "fill": fill},
@@ -315,7 +327,8 @@ class Renderer:
         view: several views in each frame, a mode of docs/stereo.md or its settings, such as
             {"mode": "sbs", "separation": 2}; a pair comes as two views above each other.
         effects: as in `render`.
-        model, provider, invert_depth, gl_backend, gl_device: as in `render`.
+        model, provider, invert_depth, depth_options, gl_backend, gl_device: as in `render`; of the depth options none
+            is for a depth that is given as an array.
 
     Raises:
         InputError: the photo or the depth cannot be used. GLError: no OpenGL.
@@ -337,14 +350,20 @@ class Renderer:
         model: str = "builtin",
         provider: Provider = "auto",
         invert_depth: bool = False,
+        depth_options: Mapping[str, Any] | None = None,
         gl_backend: Literal["auto", "egl", "osmesa", "glfw"] = "auto",
         gl_device: int | None = None,
     ) -> None:
         self.photo = _photo(photo)
         if depth is None or isinstance(depth, str | PathLike):
-            spec = DepthSpec(model=model, file=_text(depth), invert=invert_depth, provider=provider)
-            self.depth = _depth_of(self.photo, spec)
+            part = _depth_part(
+                depth_options, model=model, file=_text(depth), invert=invert_depth or None, provider=provider
+            )
+            job = JobSpec.parse({"photo": "-", "depth": part}, source="Renderer()")
+            self.depth = _depth_of(self.photo, job.depth)
         else:
+            if depth_options:
+                raise UsageError("depth_options are not for a depth given as an array", "change the array itself")
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
         look = {"mode": view} if isinstance(view, str) else dict(view)
         output = {"size": _size_text(size), "fit": fit, "view": look}

@@ -19,7 +19,16 @@ from video_samples import psnr, seen
 
 import depthflow
 from depthflow.api import Camera, Result
-from depthflow.errors import Cancelled, DepthError, DepthFlowError, GLError, OutputError, PhotoError, UnknownNameError
+from depthflow.errors import (
+    Cancelled,
+    DepthError,
+    DepthFlowError,
+    GLError,
+    OutputError,
+    PhotoError,
+    UnknownNameError,
+    UsageError,
+)
 from depthflow.progress import CancelToken, Progress
 
 pytestmark = pytest.mark.gl
@@ -180,7 +189,7 @@ def test_estimated_depth_of_a_large_photo_has_working_size() -> None:
 def test_depth_takes_the_options_of_a_job(photo: Path) -> None:
     plain = depthflow.estimate_depth(photo)
     np.testing.assert_allclose(depthflow.estimate_depth(photo, gamma=2.0), plain**2, atol=1e-5)
-    assert np.abs(depthflow.estimate_depth(photo, flip=True) - plain).max() > 1e-3
+    assert np.abs(depthflow.estimate_depth(photo, network_size=256) - plain).max() > 1e-3
     with pytest.raises(depthflow.errors.UsageError, match=r"depth\.tiles: input should be less than or equal to 8"):
         depthflow.estimate_depth(photo, tiles=9)
     with pytest.raises(depthflow.errors.UsageError, match="gama"):
@@ -249,6 +258,44 @@ def test_depth_comes_as_array_as_file_or_from_the_network(photo: Path, depth_map
     assert psnr(moved(1 - ball, invert_depth=True), array) > 45
     assert psnr(moved(1 - ball), array) < 35
     assert psnr(moved(None), array) < 40
+
+
+def test_depth_options_reach_the_job_and_arguments_of_their_own_win(photo: Path, depth_map: Path) -> None:
+    options = {
+        "tiles": 2,
+        "far": 0.2,
+        "near": 0.9,
+        "gamma": 1.5,
+        "embedded": False,
+        "invert": False,
+        "file": "none.png",
+    }
+    out = photo.parent / "out.png"
+    made = depthflow.render(
+        photo, out, depth=depth_map, invert_depth=True, depth_options=options, poster=0, size=(32, 24)
+    )
+    depth = made.spec.depth
+    assert (depth.tiles, depth.far, depth.near, depth.gamma, depth.embedded) == (2, 0.2, 0.9, 1.5, False)
+    assert (depth.invert, depth.file) == (True, str(depth_map))
+
+
+@pytest.mark.parametrize("call", ["render", "Renderer", "export_layers"])
+@pytest.mark.parametrize(("options", "reason"), [({"tiles": 9}, r"depth\.tiles"), ({"gama": 2.0}, "gama")])
+def test_a_wrong_depth_option_is_refused_by_name(call: str, options: dict, reason: str, photo: Path) -> None:
+    target = () if call == "Renderer" else (photo.parent / "out",)
+    with pytest.raises(UsageError, match=reason):
+        getattr(depthflow, call)(photo, *target, depth_options=options)
+    assert not (photo.parent / "out").exists()
+
+
+def test_depth_options_change_a_renderers_depth(photo: Path, ball: np.ndarray) -> None:
+    with (
+        depthflow.Renderer(photo, size=(32, 24)) as plain,
+        depthflow.Renderer(photo, size=(32, 24), depth_options={"gamma": 2.0}) as toned,
+    ):
+        np.testing.assert_allclose(toned.depth, plain.depth**2, atol=1e-5)
+    with pytest.raises(UsageError, match="array"):
+        depthflow.Renderer(photo, ball, depth_options={"gamma": 2.0})
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_tone(run: Run, photo: Path, tmp_path: Path) -> None:
 
 
 def test_what_changes_the_networks_map_is_kept_apart_in_the_cache(run: Run, photo: Path, tmp_path: Path) -> None:
-    ways = ([], ["--flip"], ["--network-size", "128", "--tiles", "2"], ["--depth-percentile", "5"])
+    ways = ([], ["--network-size", "128", "--tiles", "2"], ["--depth-percentile", "5"])
     maps = []
     for i, options in enumerate(ways):
         for cached in (False, True):

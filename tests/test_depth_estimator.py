@@ -120,6 +120,12 @@ class TestSeveral:
         Estimator(model(save_network(tmp_path / "m.onnx")), "cpu", open_session=factory).estimate(RAMP, flip=True)
         assert batches == [2]
 
+    def test_a_network_that_mirrors_by_itself_is_not_asked_to(self, tmp_path: Path) -> None:
+        batches, factory = self.counting(("n", 3, "h", "w"))
+        info = model(save_network(tmp_path / "m.onnx"), mirrored=True)
+        Estimator(info, "cpu", open_session=factory).estimate(RAMP, flip=True)
+        assert batches == [1]
+
     def test_a_network_for_one_photo_gets_one(self, tmp_path: Path) -> None:
         batches, factory = self.counting((1, 3, "h", "w"))
         Estimator(model(save_network(tmp_path / "m.onnx")), "cpu", open_session=factory).estimate_all([RAMP] * 3)

@@ -140,7 +140,8 @@ class Estimator:
         Args:
             pixels: (H, W, 3) uint8, sRGB, row 0 on top; any shape from 1x1.
             size: pixels of the side that the model's rule names, 32 to 8192, larger is sharper; None: its default.
-            flip: average with the estimate of the mirrored photo; twice the time, a little steadier.
+            flip: average with the estimate of the mirrored photo; twice the time, a little steadier. Networks that
+                do so themselves (ModelInfo.mirrored) run once all the same.
             tiles: look at the photo once more in parts, this many along its longer side, 1 to 8, for finer detail;
                 of a photo that is too small for so many, as many as it has pixels for.
             percentile: this share of the pixels may be cut off at each end of the range, 0 to 20 percent.
@@ -206,7 +207,7 @@ class Estimator:
         for pixels in photos:
             height, width = pixels.shape[:2]
             tensors.append(to_tensor(pixels, self._rule, input_size(width, height, self._rule, size)))
-        if not flip:
+        if not flip or self.info.mirrored:
             return self._run(tensors)
         axis = 3 if self._rule.layout == "NCHW" else 2
         found = self._run([*tensors, *(np.ascontiguousarray(np.flip(tensor, axis)) for tensor in tensors)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import hashlib
 import io
 import json
 import logging
@@ -29,6 +29,9 @@ Say = Callable[[str], None]
 
 LIMITS: dict[str, float] = {"float32": 1e-3, "float16": 2e-2, "int8": 0.2}
 """How far the network may be from torch: root mean square of the difference over torch's standard deviation."""
+
+ONE_FILE = 2**31 - 2**24
+"""Bytes of weights that one ONNX file holds, as a protobuf ends at 2 GiB; if there are more, they lie beside it."""
 
 _MEANINGS: dict[str, Meaning] = {"zoedepth": "metres", "glpn": "metres"}
 """By transformers' model_type; all others give disparity. (Raw output: Depth Pro's is inverse depth too.)"""
@@ -79,9 +82,7 @@ def export(
         DownloadError, DepthError: no such model, or not one for depth.
         DepthError: it cannot be exported, or the ONNX network gives something else than torch.
     """
-    torch, transformers = _library("torch"), _library("transformers")
-    for helper in ("onnx", "onnxscript", "onnxslim"):
-        _library(helper)
+    torch, transformers = _libraries()
     say(f"loading {source}")
     with _quiet():
         model = _load(transformers, source, revision)
@@ -107,6 +108,7 @@ def export(
             f"{LIMITS[precision]:g}; it is not kept",
             "export it as float32" if precision != "float32" else "try another version of torch",
         )
+    weights = _pin_weights(file)
     licence = _licence(source, revision)
     info = ModelInfo(
         name=name,
@@ -115,7 +117,7 @@ def export(
         torch=TorchSource(repo=source, revision=revision) if not Path(source).exists() else None,
         licence=licence or "not stated",
         commercial_use=commercial_use(licence),
-        size_mb=round(file.stat().st_size / 1e6, 2),
+        size_mb=round((file.stat().st_size + weights) / 1e6, 2),
         opset=_opset(file),
         input=rule,
         output=OutputRule(name="depth", meaning=meaning or _meaning(config)),
@@ -123,11 +125,20 @@ def export(
     return Exported(info, dynamic, difference, tuple(notes))
 
 
-def _library(name: str) -> Any:
+def _libraries() -> tuple[Any, Any]:
+    """torch and transformers, when all that exporting takes is installed."""
     try:
-        return importlib.import_module(name)
+        import huggingface_hub  # noqa: F401
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+        import onnxslim  # noqa: F401
+        import torch
+        import transformers
     except ImportError as error:
-        raise RuntimeMissingError(f"{name} is not installed ({error})", f"install it: {INSTALL}") from None
+        raise RuntimeMissingError(
+            f"{error.name or 'what exporting takes'} is not installed ({error})", f"install it: {INSTALL}"
+        ) from None
+    return torch, transformers
 
 
 @contextlib.contextmanager
@@ -166,9 +177,10 @@ def _file(source: str, name: str, revision: str) -> Path | None:
     folder = Path(source)
     if folder.is_dir():
         return folder / name if (folder / name).is_file() else None
-    hub = _library("huggingface_hub")
+    import huggingface_hub
+
     try:
-        return Path(hub.hf_hub_download(source, name, revision=revision or None))
+        return Path(huggingface_hub.hf_hub_download(source, name, revision=revision or None))
     except Exception:  # not there, or not reachable any more: the model itself was
         return None
 
@@ -309,12 +321,13 @@ def _trace(torch: Any, network: Any, rule: InputRule, file: Path) -> tuple[bool,
 
 
 def _write(torch: Any, program: Any, example: Any, file: Path) -> None:
+    size = sum(each.numel() * each.element_size() for each in program.state_dict.values())
     torch.onnx.export(
         program,
         example,
         str(file),
         dynamo=True,
-        external_data=False,
+        external_data=size > ONE_FILE,
         input_names=["image"],
         output_names=["depth"],
         verbose=False,
@@ -322,32 +335,83 @@ def _write(torch: Any, program: Any, example: Any, file: Path) -> None:
 
 
 def _simplify(file: Path, notes: list[str]) -> None:
-    onnx, onnxslim = _library("onnx"), _library("onnxslim")
+    import onnx
+    import onnxslim
+
     try:
         with _quiet():
-            onnx.save(onnxslim.slim(onnx.load(str(file))), str(file))
+            _save(onnxslim.slim(onnx.load(str(file))), file)
     except Exception as error:  # the file is good without it
         notes.append(f"not simplified: {_first_line(error)}")
 
 
 def _convert(file: Path, precision: Precision) -> None:
-    onnx = _library("onnx")
+    import onnx
+
     with _quiet():
+        large = _weights_file(file).exists()
         if precision == "float16":
-            convert = _library("onnxruntime.transformers.float16").convert_float_to_float16
-            onnx.save(convert(onnx.load(str(file)), keep_io_types=True), str(file))
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+
+            model = onnx.load(str(file))
+            _save(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=large), file)
             return
-        quantisation = _library("onnxruntime.quantization")
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
         target = file.with_suffix(".int8.onnx")
         # Matrices only: ONNX Runtime has 8-bit convolutions for few CPUs, and the edges live in them.
-        quantisation.quantize_dynamic(
-            str(file), str(target), op_types_to_quantize=["MatMul", "Gemm"], weight_type=quantisation.QuantType.QInt8
+        quantize_dynamic(
+            str(file),
+            str(target),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+            use_external_data_format=large,
         )
-        target.replace(file)
+        _save(onnx.load(str(target)), file)
+        target.unlink()
+        _weights_file(target).unlink(missing_ok=True)
+
+
+def _weights_file(file: Path) -> Path:
+    """Where the weights of a network lie that is too large for one file; it is not there if it is not."""
+    return file.with_name(f"{file.name}.data")
+
+
+def _save(model: Any, file: Path) -> None:
+    """Write a network whose weights are in memory, as one file if it may be one."""
+    import onnx
+
+    weights = _weights_file(file)
+    part = file.with_name(f".{file.name}")
+    large = sum(len(item.raw_data) for item in model.graph.initializer) > ONE_FILE
+    weights.unlink(missing_ok=True)  # else they would be appended to
+    onnx.save(model, str(part), save_as_external_data=large, location=weights.name)
+    part.replace(file)
+
+
+def _pin_weights(file: Path) -> int:
+    """Write the SHA-256 of the file of weights, if there is one, into the network, so that its own stands for both.
+
+    Returns:
+        Bytes of the file of weights.
+    """
+    import onnx
+
+    weights = _weights_file(file)
+    if not weights.exists():
+        return 0
+    model = onnx.load(str(file), load_external_data=False)
+    with weights.open("rb") as stored:
+        digest = hashlib.file_digest(stored, "sha256").hexdigest()
+    onnx.helper.set_model_props(model, {"weights_sha256": digest})
+    file.write_bytes(model.SerializeToString())
+    return weights.stat().st_size
 
 
 def _opset(file: Path) -> int:
-    model = _library("onnx").load(str(file), load_external_data=False)
+    import onnx
+
+    model = onnx.load(str(file), load_external_data=False)
     return max((item.version for item in model.opset_import if item.domain == ""), default=0)
 
 

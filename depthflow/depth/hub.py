@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import re
 import shutil
@@ -37,11 +36,14 @@ def hub_library() -> Any:
     # Else it asks the server for a list of user agents as well, to tell it which one we are.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        for part in ("constants", "errors", "file_download", "utils"):
-            importlib.import_module(f"huggingface_hub.{part}")  # the package itself loads them when it likes
-        return importlib.import_module("huggingface_hub")
+        import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.file_download
+        import huggingface_hub.utils  # the package itself loads its parts when it likes
     except ImportError as error:
         raise RuntimeMissingError(f"huggingface_hub is not installed ({error})", f"install it: {INSTALL}") from None
+    return huggingface_hub
 
 
 def pull(
@@ -139,7 +141,8 @@ class _File:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One process at a time fetches a file; the lock goes with the process that held it."""
-        filelock = importlib.import_module("filelock")  # huggingface_hub brings it
+        import filelock  # huggingface_hub brings it
+
         self._parts.mkdir(parents=True, exist_ok=True)
         try:
             with filelock.FileLock(self._parts / f"{self._target.name}.lock", timeout=0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import platform
@@ -55,12 +54,13 @@ def runtime() -> Any:
         RuntimeMissingError: it is not installed, or its own libraries are missing.
     """
     try:
-        return importlib.import_module("onnxruntime")
+        import onnxruntime
     except ImportError as error:
         hint = f"install it: {_INSTALL['cpu']} (or, for NVIDIA GPUs, {_INSTALL['cuda']})"
         missing = isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime"
         text = "ONNX Runtime is not installed" if missing else f"ONNX Runtime cannot be loaded: {error}"
         raise RuntimeMissingError(text, hint) from None
+    return onnxruntime
 
 
 def available() -> list[str]:

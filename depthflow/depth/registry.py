@@ -140,6 +140,8 @@ class ModelInfo(_Table):
     licence_note: str = ""
     size_mb: float = 0.0
     opset: int = 0
+    mirrored: bool = False
+    """The network itself averages with the mirror image: to do so again would only cost time."""
     verified: bool = False
     quality: str = ""
     input: InputRule = InputRule()
@@ -222,10 +224,9 @@ def confined(folder: Path, relative: str, name: str) -> Path:
 
 def _in_hub_cache(hub: HubFile) -> Path | None:
     """The file in huggingface_hub's cache, if that package is installed and has it."""
-    import importlib
-
     try:
-        lookup = importlib.import_module("huggingface_hub").try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache as lookup
+
         files = (hub.file, *hub.extra_files)
         found, *others = (lookup(hub.repo, file, revision=hub.revision or None) for file in files)
     except (ImportError, AttributeError, ValueError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -218,6 +219,25 @@ def test_smaller_numbers(place: Path, dpt: Path, precision: str, limit: float, m
     again = exporting.relative_difference(onnx_depth(less, tensor), torch_depth(dpt, tensor))
     assert again == pytest.approx(made.difference, rel=0.05)
     assert tensor.dtype == np.float32  # the picture stays a float32 tensor in both
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_weights_beyond_one_file_lie_beside_it(
+    place: Path, dpt: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place / "made"
+    folder.mkdir()
+    monkeypatch.setattr(exporting, "ONE_FILE", 10_000)
+    made = exporting.export(str(dpt), folder / "large.onnx", name="large", precision=precision)  # type: ignore[arg-type]
+    assert {file.name for file in folder.iterdir()} == {"large.onnx", "large.onnx.data"}
+    file, weights = folder / "large.onnx", folder / "large.onnx.data"
+    assert made.info.size_mb == pytest.approx((file.stat().st_size + weights.stat().st_size) / 1e6, abs=0.01)
+    assert weights.stat().st_size > 10_000
+    assert hashlib.sha256(weights.read_bytes()).hexdigest().encode() in file.read_bytes()
+    tensor = to_tensor(sample_pixels(), made.info.input, (64, 64))
+    moved = folder.rename(place / "kept")  # as the models folder gets it
+    again = exporting.relative_difference(onnx_depth(moved / "large.onnx", tensor), torch_depth(dpt, tensor))
+    assert again <= exporting.LIMITS[precision]
 
 
 def test_a_network_that_differs_from_torch_is_not_kept(place: Path, dpt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
