@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -32,8 +33,10 @@ def recipe():
         import losses
         import network
         import rooms
+        import streets
 
-        yield {"dataset": dataset, "export": export, "losses": losses, "network": network, "rooms": rooms}
+        parts = (dataset, export, losses, network, rooms, streets)
+        yield {module.__name__: module for module in parts}
     finally:
         sys.path.remove(str(TRAINING))
 
@@ -80,16 +83,20 @@ def run(script: str, *arguments: object) -> str:
     return done.stdout
 
 
-def train(cache: Path, steps: int) -> str:
+def train(cache: Path, *more: object, steps: int = STEPS) -> str:
     return run(
-        "train.py", "--cache", cache, "--variant", "tiny", "--scratch", "--steps", steps, "--minutes", 5,
-        "--batch", 3, "--area", 64 * 64, "--threads", 2,
+        "train.py", "--cache", cache, "--variant", "tiny", "--scratch", "--steps", steps,
+        "--batch", 3, "--area", 64 * 64, "--threads", 1, *more,
     )  # fmt: skip
+
+
+def averaged(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["average"]
 
 
 @pytest.fixture(scope="module")
 def exported(cache: Path) -> Path:
-    train(cache, STEPS)
+    train(cache)
     out = cache / "tiny.onnx"
     run("export.py", "--checkpoint", cache / "run" / "checkpoint.pt", "--out", out)
     return out
@@ -117,6 +124,18 @@ def test_losses_see_a_wrong_sign_and_a_blurred_edge(recipe) -> None:
     assert losses.gradient_distance(soft, step) > 0.1
     assert losses.distance(-step, step) > 5 * losses.distance(soft, step)
     assert losses.rank_correlation(-step, step) == pytest.approx(-1, abs=1e-3)
+
+
+def test_outlines_tell_a_soft_jump_and_one_beside_it_from_a_true_one(recipe) -> None:
+    outline = recipe["losses"].outline_distance
+    step = torch.linspace(0, 1, 64).expand(1, 48, 64) + 3 * (torch.arange(64) >= 40).float()
+    soft = torch.nn.functional.avg_pool1d(step, 9, 1, 4, count_include_pad=False)
+    beside = torch.linspace(0, 1, 64).expand(1, 48, 64) + 3 * (torch.arange(64) >= 43).float()
+    assert float(outline(5 * step - 2, step)) == pytest.approx(0, abs=1e-4)
+    assert 0.1 < float(outline(soft, step)) < float(outline(beside, step))
+    assert float(outline(-step, step)) == pytest.approx(2, abs=1e-3)
+    slope = torch.linspace(0, 1, 64).expand(1, 48, 64)
+    assert float(outline(soft, slope)) == 0  # nothing to compare with
 
 
 def test_descent_on_the_loss_finds_the_target(recipe) -> None:
@@ -150,11 +169,14 @@ def test_held_out_photos_are_never_cut_into_batches(recipe) -> None:
 
 def test_batches_have_one_shape_and_sane_values(recipe, cache: Path) -> None:
     samples = recipe["dataset"].Samples(sorted((cache / "labels").glob("*.npz")))
-    batches = recipe["dataset"].Batches([(samples, 1.0)], batch=3, seed=0)
-    batches.area = 64 * 96
-    stream = iter(batches)
-    for _ in range(8):
-        image, disparity = next(stream)
+    areas = [64 * 96] * 4 + [128 * 128] * 4
+    batches = recipe["dataset"].Batches([(samples, 1.0)], batch=3, seed=0, area=lambda step: areas[step])
+    made = list(itertools.islice(batches, 8))
+    assert max(image.shape[2] * image.shape[3] for image, _ in made[:4]) < 96 * 128
+    assert min(image.shape[2] * image.shape[3] for image, _ in made[4:]) > 96 * 128
+    later = recipe["dataset"].Batches([(samples, 1.0)], 3, 0, lambda step: areas[step], first=5)
+    assert torch.equal(next(iter(later))[0], made[5][0])
+    for image, disparity in made:
         assert image.shape[0] == 3
         assert image.shape[2:] == disparity.shape[1:]
         assert [side % 32 for side in image.shape[2:]] == [0, 0]
@@ -176,6 +198,25 @@ def test_rooms_hit_solids_where_geometry_says(recipe) -> None:
     assert normal[1] == pytest.approx([0, -1, 0])
 
 
+def test_streets_have_a_sky_that_is_farthest_and_ground_that_recedes(recipe) -> None:
+    skies = 0
+    for seed in range(4):
+        picture, disparity = recipe["streets"].render(np.random.default_rng(seed), [])
+        assert picture.shape == (*disparity.shape, 3)
+        assert np.isfinite(disparity).all()
+        assert disparity.min() >= 0
+        skies += (disparity[0] == 0).any()
+        below = np.median(disparity, axis=1)[-disparity.shape[0] // 4 :]
+        assert below[-1] > below[0] > 0
+    assert skies
+
+
+def test_rays_beside_a_solid_are_not_tried(recipe) -> None:
+    streets, ball = recipe["streets"], recipe["rooms"].Solid("sphere", np.array([0.0, 0, 5]), np.full(3, 1.0))
+    rays = np.array([[0.0, 0, 1], [0.19, 0, 1], [0.5, 0, 1], [0, 0, -1]])
+    assert streets._near_rays(ball, np.zeros(3), rays).tolist() == [0, 1]
+
+
 def test_rooms_have_finite_depth_that_varies(recipe) -> None:
     for seed in range(3):
         picture, disparity = recipe["rooms"].render(np.random.default_rng(seed), [])
@@ -185,13 +226,60 @@ def test_rooms_have_finite_depth_that_varies(recipe) -> None:
         assert np.ptp(disparity) > 0.05
 
 
-def test_training_writes_a_log_and_goes_on_after_a_stop(exported: Path, cache: Path) -> None:
+def test_training_writes_a_log(exported: Path, cache: Path) -> None:
     log = (cache / "run" / "log.csv").read_text().splitlines()
     assert log[0].startswith("step,minutes,pictures,rate,loss")
     assert int(log[-1].split(",")[0]) == STEPS
-    said = train(cache, STEPS + 2)
-    assert f"going on from step {STEPS}" in said
-    assert (cache / "run" / "log.csv").read_text().splitlines()[-1].startswith(f"{STEPS + 2},")
+    rates = [float(line.split(",")[3]) for line in log[1:]]
+    assert rates[-1] < max(rates)
+
+
+def test_a_run_that_was_stopped_makes_the_same_network(exported: Path, cache: Path, tmp_path: Path) -> None:
+    train(cache, "--run", tmp_path, "--until", 2)
+    assert f"going on from step {2}" in train(cache, "--run", tmp_path)
+    whole, parts = averaged(cache / "run"), averaged(tmp_path)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    train(cache, "--run", tmp_path / "other", "--seed", 2)
+    assert not all(torch.equal(whole[name], other) for name, other in averaged(tmp_path / "other").items())
+
+
+def test_wall_time_may_rule_instead_of_steps(cache: Path, tmp_path: Path) -> None:
+    train(cache, "--run", tmp_path, "--minutes", 0.002, steps=10**6)
+    assert 1 <= torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] < 1000
+
+
+def test_an_exported_network_is_trained_further(recipe, exported: Path, cache: Path, tmp_path: Path) -> None:
+    """Batch norms are folded in the file; what comes out of two steps at a small rate is nearly what went in."""
+    again = recipe["network"].from_onnx(exported, "tiny").eval()
+    before = recipe["export"].load(cache / "run" / "checkpoint.pt").net
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 2)
+    image = image.repeat_interleave(12, 3)
+    with torch.inference_mode():
+        wanted, found = before(image), again(image)
+    spread = float(wanted.max() - wanted.min())
+    assert float((wanted - found).abs().max()) < 0.02 * spread  # stored in half precision
+    run(
+        "train.py", "--cache", cache, "--run", tmp_path, "--variant", "tiny", "--start", exported, "--steps", 2,
+        "--rate", 1e-4, "--batch", 3, "--area", 64 * 64, "--threads", 1,
+    )  # fmt: skip
+    trained = recipe["export"].load(tmp_path / "checkpoint.pt").net
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trained.modules())
+    with torch.inference_mode():
+        assert 0 < float((trained(image) - wanted).abs().max()) < 0.2 * spread
+
+
+def test_the_exported_network_sees_a_picture_and_its_mirror_image_alike(recipe, cache: Path) -> None:
+    net = recipe["export"].load(_checkpoint(cache))
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        there, alone = net(image), net.net(image)
+        assert torch.allclose(net(image.flip(-1)).flip(-1), there, atol=1e-5)
+        assert not torch.allclose(alone, there, atol=1e-5)
+
+
+def test_rebuilding_with_other_networks_weights_is_refused(recipe, exported: Path) -> None:
+    with pytest.raises(ValueError, match="not those of a lite0 network"):
+        recipe["network"].from_onnx(exported, "lite0")
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 160), (160, 64), (32, 512)])
@@ -218,5 +306,5 @@ def test_export_stores_half_precision_weights(exported: Path) -> None:
 def _checkpoint(cache: Path) -> Path:
     path = cache / "run" / "checkpoint.pt"
     if not path.exists():
-        train(cache, STEPS)
+        train(cache)
     return path
