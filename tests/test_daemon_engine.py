@@ -20,7 +20,7 @@ from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
-from running import environment
+from running import environment, pixels
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -263,3 +263,91 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     job = shop.end_of(two)
     assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
     assert shop.engine.facts()["state"] == "stopped"
+
+
+# -- long videos in pieces, by real workers --------------------------------------------------------------------------
+
+
+def dawdle(order: dict[str, Any]) -> None:
+    """The real work, but the first worker that gets the third piece dies of it, with its encoder running."""
+    import os
+    import signal
+    from pathlib import Path
+
+    from depthflow_daemon import worker
+
+    once = Path(order["spec"]["photo"]).with_name("died")
+    if order["kind"] == "segment" and order["first"] == 8 and not once.exists():
+        real = worker.report_of
+
+        def kill(order: dict[str, Any], say: Any) -> Any:
+            report = real(order, say)
+
+            def told(progress: Any) -> None:
+                report(progress)
+                if progress.stage == "render":
+                    once.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            return told
+
+        worker.report_of = kill
+    worker.work(order)
+
+
+@pytest.mark.gl
+def test_a_long_video_is_made_in_pieces_and_a_lost_worker_costs_one_of_them(
+    tmp_path: Path, photo: Path, depth_map: Path
+) -> None:
+    out = tmp_path / "out" / "a\nb.mp4"
+    video = {"path": str(out), "size": "64x48", "fps": 4, "duration": 4}
+    spec = {"photo": str(photo), "depth": {"file": str(depth_map)}, "outputs": [video, {**video, "path": f"{out}.gif"}]}
+    settings = EngineSettings(workers=2, segment_seconds=1)
+    over = threading.Event()
+    told: list[dict[str, Any]] = []
+    with Store(tmp_path / "q.db") as store:
+        job = store.add("k", json.dumps(spec), source=str(photo), outputs=[str(out), f"{out}.gif"])
+        engine = Engine(
+            store, settings, ended=lambda _: over.set(), progress=lambda _, event: told.append(event), work=dawdle
+        )
+        engine.start()
+        assert over.wait(120)
+        engine.close(0)
+        found = store.get(job.id)
+        assert (found.state, found.attempt, found.crashes, found.error) == ("done", 1, 0, None)
+        facts = {output.path: output.facts for output in store.outputs(job.id)}
+        assert {path: known and known["frames"] for path, known in facts.items()} == {str(out): 16, f"{out}.gif": 16}
+        assert store.attempts(job.id)[0].timings["join"] > 0
+    assert (photo.parent / "died").exists()
+    assert sorted(file.name for file in out.parent.iterdir()) == [out.name, f"{out.name}.gif"], "no piece is left"
+    assert pixels(out).shape == (16, 48, 64, 3)
+    done = [event["done"] for event in told if event["stage"] == "render"]
+    assert max(done) <= 32
+    assert {event["total"] for event in told if event["stage"] == "render"} == {32}
+
+
+@pytest.mark.gl
+def test_a_job_that_is_stopped_leaves_no_piece(tmp_path: Path, photo: Path, depth_map: Path) -> None:
+    out = tmp_path / "out" / "a.mp4"
+    spec = {
+        "photo": str(photo),
+        "depth": {"file": str(depth_map)},
+        "outputs": [{"path": str(out), "size": "64x48", "fps": 30, "duration": 600}],
+    }
+    moved, over = threading.Event(), threading.Event()
+    with Store(tmp_path / "q.db") as store:
+        job = store.add("k", json.dumps(spec), source=str(photo), outputs=[str(out)])
+        engine = Engine(
+            store,
+            EngineSettings(workers=2, segment_seconds=10),
+            ended=lambda _: over.set(),
+            progress=lambda _, event: moved.set() if event["stage"] == "render" and event["done"] else None,
+        )
+        engine.start()
+        assert moved.wait(60)
+        assert list(out.parent.glob(".*.part/.0-*"))
+        store.cancel(job.id)
+        assert over.wait(60)
+        assert store.get(job.id).state == "cancelled"
+        assert not out.parent.exists(), "a folder that was made for it goes too"
+        engine.close(0)

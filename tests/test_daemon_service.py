@@ -140,7 +140,7 @@ def work_file(folder: Path) -> Path:
     """The hidden file that a job writes to, once there is one."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        for file in (folder / "out").glob(".*.part.mp4"):
+        for file in (folder / "out").rglob(".*.part.mp4"):
             return file
         time.sleep(0.02)
     raise AssertionError("no work file")
@@ -160,6 +160,7 @@ def test_killed_in_the_midst_of_a_video_it_is_made_after_the_start(
     wait_until_gone_workers(folder)
     assert stray.exists(), "nobody was left to clear up"
     assert all(part.startswith(".") for part in files(folder / "out")), "nothing has a result's name"
+    assert stray.parent != folder / "out", "a long video is made in pieces"
     # The job is what it was; so that the test ends, its clip is made short in the store.
     with sqlite3.connect(folder / "state" / "q.db") as raw:
         assert raw.execute("SELECT state FROM jobs").fetchall() == [("running",)]

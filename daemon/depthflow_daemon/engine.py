@@ -5,7 +5,6 @@ The store is the truth: workers, scheduler and this process may end at any momen
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import secrets
@@ -22,6 +21,7 @@ from depthflow_daemon.cluster import Cluster, OwnCluster, Seat, Work
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.leases import LEASE_SECONDS, MAX_CRASHES
 from depthflow_daemon.orphans import end_orphans
+from depthflow_daemon.pieces import tasks_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.running import RunningJob, Task
 from depthflow_daemon.store import Store
@@ -208,17 +208,13 @@ class Engine:
             job = self._store.take(self._settings.address or "local")
             if job is None:
                 return
-            order = {
-                "kind": "make",
-                "job": job.id,
-                "spec": json.loads(job.spec),
-                "content": json.loads(job.note).get("content", ""),
-            }
-            self._jobs.append(RunningJob(job, [Task(order)]))
+            tasks, cuttings = tasks_of(job, self._settings.segment_seconds)
+            # Workers of one machine share the cache of depth maps: one fills it, then the others begin.
+            self._jobs.append(RunningJob(job, tasks, cuttings, one_first=not self._settings.address))
 
     def _has_room(self) -> bool:
         """A worker would have nothing to do otherwise."""
-        pieces = sum(len(running.waiting) + len(running.live) for running in self._jobs)
+        pieces = sum(running.open for running in self._jobs)
         if not self._settings.address:
             return pieces < self._settings.workers
         if not self._jobs and self._store.counts()["queued"]:
@@ -293,7 +289,7 @@ class Engine:
             running.decide(outcome["failed"]["kind"], outcome["failed"]["error"])
         elif "stopped" in outcome:
             running.decide("released")
-        elif all(task.made for task in running.tasks):
+        elif running.complete():
             running.decide("done")
 
     def _died(self, running: RunningJob, task: Task, seat: Seat | None, why: str) -> None:
@@ -310,7 +306,9 @@ class Engine:
         log.warning("job %d: %s", running.job.id, why)
         self._clear_up(running)
         task.deaths += 1
-        if began or task.deaths >= MAX_CRASHES:
+        # A piece is made once more by another worker, so that the loss of one costs no more than that.
+        patience = 1 if task.order["kind"] == "make" else 2
+        if (began and task.deaths >= patience) or task.deaths >= MAX_CRASHES:
             running.decide("crash", why)
 
     def _clear_up(self, running: RunningJob) -> None:
@@ -398,5 +396,6 @@ class Engine:
         elif verdict.kind in ("transient", "permanent", "crash"):
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
         self._jobs.remove(running)
+        running.discard()
         if verdict.kind != "lost":
             self._ended(self._store.get(job.id))

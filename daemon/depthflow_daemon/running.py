@@ -6,9 +6,11 @@ It speaks neither with the store nor with workers.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from depthflow.video.workfile import WorkPlace
 from depthflow_daemon.cluster import Seat
 from depthflow_daemon.leases import Failure
 from depthflow_daemon.records import Job
@@ -64,11 +66,27 @@ class Verdict:
     asked: bool = False
 
 
-class RunningJob:
-    """One attempt at one job."""
+class Joined(Protocol):
+    """Something that is put together of tasks when they are done."""
 
-    def __init__(self, job: Job, tasks: list[Task]) -> None:
-        self.job, self.tasks = job, tasks
+    @property
+    def work(self) -> WorkPlace: ...
+    def join(self) -> Task | None: ...
+
+
+class RunningJob:
+    """One attempt at one job.
+
+    Args:
+        tasks: with which it begins.
+        cuttings: outputs that are joined of some of them.
+        one_first: the others wait until one of them has the depth.
+    """
+
+    def __init__(
+        self, job: Job, tasks: list[Task], cuttings: Sequence[Joined] = (), *, one_first: bool = False
+    ) -> None:
+        self.job, self.tasks, self._cuttings, self._one_first = job, tasks, cuttings, one_first
         self.verdict: Verdict | None = None
         self.beaten = self._began = time.monotonic()
         self._told = 0.0
@@ -78,11 +96,30 @@ class RunningJob:
     @property
     def waiting(self) -> list[Task]:
         """Tasks that no worker has."""
-        return [] if self.verdict else [task for task in self.tasks if task.seat is None and task.outcome is None]
+        if self.verdict:
+            return []
+        waiting = [task for task in self.tasks if task.seat is None and task.outcome is None]
+        return waiting[: 0 if self.live else 1] if self._one_first else waiting
+
+    @property
+    def open(self) -> int:
+        """Tasks that are not done."""
+        return sum(not task.made for task in self.tasks)
 
     @property
     def live(self) -> list[Task]:
         return [task for task in self.tasks if task.seat is not None]
+
+    def complete(self) -> bool:
+        """Whether nothing is left to do; what has become possible is among the tasks then."""
+        more = [task for cutting in self._cuttings if (task := cutting.join()) is not None]
+        self.tasks.extend(more)
+        return not more and all(task.made for task in self.tasks)
+
+    def discard(self) -> None:
+        """Remove its pieces."""
+        for cutting in self._cuttings:
+            cutting.work.discard()
 
     def decide(self, kind: Failure | Literal["done", "released", "lost"], error: str = "") -> None:
         """What becomes of it, unless that is decided already."""
@@ -105,6 +142,8 @@ class RunningJob:
 
     def progress(self, task: Task, told: dict[str, Any]) -> dict[str, Any] | None:
         """What a task's event says about the job; None if nothing that is worth telling."""
+        if told.get("stage") in ("prepare", "render", "publish", "done"):
+            self._one_first = False
         if told.get("warning"):
             new = told["note"] not in self._notes
             self._notes.add(told["note"])

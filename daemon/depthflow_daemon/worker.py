@@ -17,13 +17,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distributed import get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from depthflow.errors import Cancelled, InputError, SystemError_, UsageError
-from depthflow.progress import CancelToken, Progress
+from depthflow.progress import CancelToken, Progress, Report
+
+if TYPE_CHECKING:
+    from depthflow.jobs.pipeline import Result
 
 _SEND_SECONDS = 0.005
 
@@ -105,12 +108,19 @@ def begin(order: dict[str, Any]) -> Say:
     return say
 
 
-def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, Any]:
-    from depthflow.jobs.spec import JobSpec
+def report_of(order: dict[str, Any], say: Say) -> Report:
+    """What tells the topic of progress."""
 
     def report(progress: Progress) -> None:
         say(progress=asdict(progress))
 
+    return report
+
+
+def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, Any]:
+    from depthflow.jobs.spec import JobSpec
+
+    report = report_of(order, say)
     try:
         spec = JobSpec.parse(order["spec"], source=f"job {order['job']}")
         _check_content(Path(spec.photo), order["content"])
@@ -125,16 +135,40 @@ def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, A
         return _failed(error, "crash")
 
 
-def _make(order: dict[str, Any], spec: Any, report: Callable[[Progress], None], token: CancelToken) -> dict[str, Any]:
+def _make(order: dict[str, Any], spec: Any, report: Report, token: CancelToken) -> dict[str, Any]:
     """The whole job."""
     from depthflow.api import make_job
 
-    result = make_job(spec, report=report, cancel=token)
+    return _told(make_job(spec, report=report, cancel=token))
+
+
+def _segment(
+    order: dict[str, Any], spec: Any, report: Callable[[Progress], None], token: CancelToken
+) -> dict[str, Any]:
+    """Some frames of its only output."""
+    from depthflow.jobs.planning import Piece
+    from depthflow.jobs.segments import make_segment
+
+    piece = Piece(range(order["first"], order["last"]), tuple(map(Path, order["files"])))
+    segment, result = make_segment(spec, piece, report=report, cancel=token)
+    told = {**asdict(segment), "files": order["files"]}
+    return {"segment": told, "timings": result.timings, "notes": list(result.notes)}
+
+
+def _join(order: dict[str, Any], spec: Any, report: Report, token: CancelToken) -> dict[str, Any]:
+    """Its only output, from all of its segments."""
+    from depthflow.jobs.segments import Segment, join_segments
+
+    segments = [Segment(**{**told, "files": tuple(map(Path, told["files"]))}) for told in order["segments"]]
+    return _told(join_segments(spec, segments, report=report, cancel=token))
+
+
+def _told(result: Result) -> dict[str, Any]:
     facts = {str(made.path): {**asdict(made), "path": str(made.path)} for made in result.outputs}
     return {"facts": facts, "timings": result.timings, "notes": list(result.notes)}
 
 
-_KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make}
+_KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make, "segment": _segment, "join": _join}
 
 
 def _check_content(photo: Path, content: str) -> None:

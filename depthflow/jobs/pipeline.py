@@ -23,7 +23,7 @@ from depthflow.jobs.depth import CACHE_BYTES, check_named, depth_of, warm
 from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
-from depthflow.jobs.planning import Plan, for_photo, laid, notes_of, plan_outputs
+from depthflow.jobs.planning import Piece, Plan, cut, for_photo, laid, notes_of, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.transparency import colour_and_opacity, put_together
 from depthflow.jobs.view import fan_of, mix_of, stereo_of
@@ -94,6 +94,7 @@ def make(
     limits: Limits | None = None,
     cache_bytes: int = CACHE_BYTES,
     stdin: BinaryIO | None = None,
+    piece: Piece | None = None,
 ) -> Result:
     """Make every output of a job.
 
@@ -103,6 +104,7 @@ def make(
         limits: how large a photo may be.
         cache_bytes: what the cache of depth maps may hold; 0 leaves it alone.
         stdin: where a photo named "-" is read from; the process's standard input if None.
+        piece: make only these frames of the only output; see `segments`.
 
     Raises:
         UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`. No output is left half-written.
@@ -116,6 +118,8 @@ def make(
     check_named(spec.depth)
     warm(spec.depth)
     plans = plan_outputs(spec)
+    if piece is not None:
+        plans = [cut(plans[0], piece)]
     context.warm(spec.render.gl_backend, spec.render.gl_device)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)

@@ -46,6 +46,27 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of an output's frames, made as files of its own.
+
+    Attributes:
+        frames: first and last of them, counted among those that the output shows.
+        files: where they go, one for each file of the output; what is there is replaced.
+    """
+
+    frames: range
+    files: tuple[Path, ...]
+
+
+def cut(plan: Plan, piece: Piece) -> Plan:
+    """The plan for a piece of an output."""
+    output = plan.spec.model_copy(update={"overwrite": True})
+    return replace(
+        plan, spec=output, paths=piece.files, shown=plan.shown[piece.frames.start : piece.frames.stop], notes=()
+    )
+
+
 def plan_outputs(spec: JobSpec) -> list[Plan]:
     """Everything about the outputs that can be wrong without looking at the photo.
 

@@ -103,12 +103,36 @@ def encode_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
         options["color_range:v:1"] = "pc"
     else:
         streams = [filtered(video, filter_for(frames, target.format, target.encoder))]
+    return _whole(ffmpeg, streams, options, frames, target, target.encoder)
+
+
+def join_command(ffmpeg: str, frames: Frames, target: Target) -> list[str]:
+    """The pieces that the list in `frames.file` names in, one file with their very packets out.
+
+    Args:
+        target: its encoder is the one that made the pieces.
+    """
+    muxer = target.format.muxer_for(target.suffix)
+    options = {"format": muxer, "c:v": "copy", **_container(target.format, muxer)}
+    if muxer in ("matroska", "webm"):
+        # Its clock counts milliseconds: without this the pieces' own rounding would be added to their beginnings'.
+        frame = f"{frames.rate.denominator}/{frames.rate.numerator}/TB"
+        exact = f"round(round({{0}}/({frame}))*{frame})"
+        options["bsf:v"] = f"setts=pts={exact.format('PTS')}:dts={exact.format('DTS')}"
+    video = graph.input(str(frames.file), format="concat", safe=0).video
+    return _whole(ffmpeg, [video], options, frames, target, None)
+
+
+def _whole(
+    ffmpeg: str, streams: list[Any], options: dict[str, Any], frames: Frames, target: Target, encoder: Encoder | None
+) -> list[str]:
+    """The command line of a video with all that goes with it: its sound, its texts."""
     if target.audio is not None and target.format.audio is not None:
         streams.append(_sound(target.audio, frames))
         options["c:a"] = target.format.audio
         if target.format.audio in ("aac", "libopus"):
             options["b:a"] = AUDIO_BITS
-    command = compile_command(ffmpeg, streams, target.file, options, target.encoder)
+    command = compile_command(ffmpeg, streams, target.file, options, encoder)
     if target.format.metadata:
         texts = [("-metadata", f"{key}={text}") for key, text in target.metadata.items()]
         muxer = target.format.muxer_for(target.suffix)
@@ -175,20 +199,27 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
     # Never both: ffmpeg 9 cannot decode a Matroska file whose field and whose H.264 message say the same.
     if encoder.name == "libx264" and target.stereo in _FRAME_PACKING and muxer != "matroska":
         options["x264-params"] = f"frame-packing={_FRAME_PACKING[target.stereo]}"
-    if format_.tag and muxer in ("mp4", "mov"):
-        options["tag:v"] = format_.tag
-    if muxer in ("mp4", "mov"):
-        # The index in front, so that a web page can start to play while it loads.
-        options["movflags"] = "+faststart"
-        if muxer == "mov":
-            # QuickTime's older list of texts has no description; its newer one takes any.
-            options["movflags"] += "+use_metadata_tags"
-    elif format_.name == "apng":
+    options |= _container(format_, muxer)
+    if format_.name == "apng":
         options["plays"] = 0
     elif muxer in ("gif", "avif", "webp"):
         options["loop"] = 0
     elif muxer == "image2":
         options |= {"start_number": 1}
+    return options
+
+
+def _container(format_: FormatInfo, muxer: str) -> dict[str, Any]:
+    """What MP4 and QuickTime files are told."""
+    options: dict[str, Any] = {}
+    if muxer in ("mp4", "mov"):
+        if format_.tag:
+            options["tag:v"] = format_.tag
+        # The index in front, so that a web page can start to play while it loads.
+        options["movflags"] = "+faststart"
+        if muxer == "mov":
+            # QuickTime's older list of texts has no description; its newer one takes any.
+            options["movflags"] += "+use_metadata_tags"
     return options
 
 

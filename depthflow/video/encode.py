@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -406,7 +406,16 @@ def _checked_metadata(metadata: Mapping[str, str], format_: FormatInfo, suffix: 
     return metadata
 
 
-def close_together(writers: Sequence[VideoWriter]) -> list[VideoFacts]:
+class Closing(Protocol):
+    """What ends with a file under its final name, or with none."""
+
+    def finish(self) -> VideoFacts: ...
+    def check_free(self) -> None: ...
+    def close(self) -> VideoFacts: ...
+    def abort(self) -> None: ...
+
+
+def close_together(writers: Sequence[Closing]) -> list[VideoFacts]:
     """Close several writers, so that either all of their files get their names or none does.
 
     All are finished and read back first, and all names looked at; only a disk that fails between two renames could
