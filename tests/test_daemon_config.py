@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import plistlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -142,3 +144,13 @@ def test_the_command_writes_a_sample_checks_a_file_and_prints_the_schema(tmp_pat
     assert done.code == 2
     assert done.err.startswith("error: d.toml: engine.workers: ")
     assert json.loads(depthflow("daemon", "config", "--schema", cwd=tmp_path).out) == json_schema()
+
+
+def test_what_the_docs_say_to_write_is_allowed() -> None:
+    text = (DOCS / "daemon.md").read_text(encoding="utf-8")
+    (hooks,) = [block for block in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL) if "[hooks]" in block]
+    settings = parse(tomllib.loads(hooks), DOCS / "daemon.md").hooks
+    assert settings.after_job == ("/usr/local/bin/publish", "--quiet")
+    assert settings.webhooks[0].events == ("after-job", "folder-drained")
+    (plist,) = re.findall(r"```xml\n(.*?)```", text, flags=re.DOTALL)
+    assert plistlib.loads(plist.encode())["Label"] == "depthflowd"
