@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from daemon_process import Daemon
 from PIL import Image
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -53,6 +54,28 @@ def photo(tmp_path: Path, _originals: Path) -> Path:
 def depth_map(tmp_path_factory: pytest.TempPathFactory, _originals: Path) -> Path:
     """A ball before a far wall, for that photo; in another folder, so that it is not found by itself."""
     return Path(shutil.copy(_originals / "depth.png", tmp_path_factory.mktemp("depth") / "ball.png"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an empty one, `in`, for a daemon to watch."""
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def daemons(folder: Path) -> Iterator[Callable[..., Daemon]]:
+    """Starts daemons in that folder; all end with the test."""
+    started: list[Daemon] = []
+
+    def start(*wrapper: str, **env: str) -> Daemon:
+        started.append(Daemon(folder, *wrapper, **env))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.process.kill()
+        daemon.process.wait()
 
 
 @pytest.fixture

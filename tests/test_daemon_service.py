@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import random
-import select
-import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from daemon_process import LONG, SMALL, Daemon, drop, files, once, wait_until_gone_workers
 from depthflow_daemon.store import Store
-from PIL import Image
-from running import COMMAND, Done, depthflow, environment, pixels, wait_until_gone
+from running import depthflow, pixels
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
-
-SMALL = '[settle]\nseconds = 0\npatience = 0\n[output]\nsize = "64x48"\nfps = 8\nduration = 0.5\n'
-LONG = '[settle]\nseconds = 0\n[output]\nsize = "64x48"\nfps = 30\nduration = 1200\n'
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "in").mkdir()
-    return tmp_path
-
-
-def drop(photo: Path, depth_map: Path, place: Path) -> Path:
-    """A photo with its depth map beside it, which spares the network."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(depth_map, place.with_suffix(".depth.png"))
-    return Path(shutil.copy(photo, place))
-
-
-def once(folder: Path) -> Done:
-    return depthflow("watch", "in", "out", "--once", "--store", "state/q.db", cwd=folder)
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 @pytest.mark.gl
@@ -95,47 +66,6 @@ def test_what_becomes_of_the_photo_afterwards(folder: Path, photo: Path, depth_m
     assert (folder / "out" / "sub" / "cat-png.mp4").is_file()
 
 
-class Daemon:
-    """A daemon in a process of its own, and the lines that it logs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.process = subprocess.Popen(
-            [COMMAND, "watch", "in", "out", "--store", "state/q.db"],
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(DAEMON_TEST=str(folder)),
-        )
-        self.said: list[str] = []
-
-    def until(self, text: str) -> str:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"ended without {text!r}: {''.join(self.said)}")
-
-    def end(self, *signals: int) -> int:
-        for number in signals:
-            self.process.send_signal(number)
-        return self.process.wait(60)
-
-
-@pytest.fixture
-def daemons(folder: Path) -> Iterator[Callable[[], Daemon]]:
-    started: list[Daemon] = []
-
-    def start() -> Daemon:
-        started.append(Daemon(folder))
-        return started[-1]
-
-    yield start
-    for daemon in started:
-        daemon.process.kill()
-        daemon.process.wait()
-
-
 def work_file(folder: Path) -> Path:
     """The hidden file that a job writes to, once there is one."""
     deadline = time.monotonic() + 30
@@ -174,22 +104,6 @@ def test_killed_in_the_midst_of_a_video_it_is_made_after_the_start(
     assert files(folder / "out") == ["cat.mp4"], "no stray work file"
     with Store(folder / "state" / "q.db") as store:
         assert [a.outcome for a in store.attempts(1)] == ["orphaned", "done"]
-
-
-def wait_until_gone_workers(folder: Path) -> None:
-    """The workers of a killed daemon end by themselves, and so do their encoders."""
-    wait_until_gone(str(folder / "out"))
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = f"DAEMON_TEST={folder}".encode() in (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if ours:
-            pidfd = os.pidfd_open(int(process.name))
-            try:
-                assert select.select([pidfd], [], [], 30)[0], "a worker outlives its daemon"
-            finally:
-                os.close(pidfd)
 
 
 @pytest.mark.gl
@@ -234,45 +148,3 @@ def test_wrong_use_is_said_before_anything_is_made(folder: Path, args: tuple[str
     assert done.code == code
     assert text in done.err
     assert files(folder) == []
-
-
-def killed_until_all_is_done(folder: Path, rounds: int, photo: Path, depth_map: Path) -> None:
-    """Photos come in while the daemon is killed again and again; then it may finish."""
-    chance = random.Random(rounds)  # noqa: S311 - no secrets
-    (folder / "in" / ".depthflow.toml").write_text(SMALL)
-    names = []
-    for turn in range(rounds):
-        for number in range(3):
-            names.append(f"{turn}-{number}")
-            with Image.open(drop(photo, depth_map, folder / "in" / f"{names[-1]}.png")) as image:
-                pixel = image.convert("RGB")
-            pixel.putpixel((0, 0), (turn, number, 0))
-            pixel.save(folder / "in" / f"{names[-1]}.png")
-        daemon = Daemon(folder)
-        # So many lines of its log, and then a little more.
-        for _ in range(chance.randrange(1, 9)):
-            daemon.until(" ")
-        time.sleep(chance.random() * 0.3)
-        daemon.end(signal.SIGKILL)
-    wait_until_gone_workers(folder)
-    done = once(folder)
-    assert done.code == 0, done.err
-    assert files(folder / "out") == sorted(f"{name}.mp4" for name in names)
-    for name in names:
-        assert pixels(folder / "out" / f"{name}.mp4").shape[0] == 4
-    with Store(folder / "state" / "q.db") as store:
-        jobs = store.page(limit=1000)
-        assert sorted(Path(job.source).stem for job in jobs) == sorted(names)
-        assert {job.state for job in jobs} == {"done"}
-
-
-@pytest.mark.gl
-@pytest.mark.slow
-def test_killed_again_and_again_every_photo_becomes_one_video(folder: Path, photo: Path, depth_map: Path) -> None:
-    killed_until_all_is_done(folder, 4, photo, depth_map)
-
-
-@pytest.mark.gl
-@pytest.mark.soak
-def test_killed_fifty_times_every_photo_becomes_one_video(folder: Path, photo: Path, depth_map: Path) -> None:
-    killed_until_all_is_done(folder, 50, photo, depth_map)
