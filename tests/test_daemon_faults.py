@@ -398,6 +398,25 @@ def workers_killed(folder: Path, rounds: int, photo: Path, depth_map: Path, daem
     all_made_once(folder, names, frames=80)
 
 
+def test_a_worker_that_dies_while_it_starts_is_replaced(
+    folder: Path, photo: Path, depth_map: Path, daemons: Start
+) -> None:
+    (folder / "in" / ".depthflow.toml").write_text(SMALL)
+    drop(photo, depth_map, folder / "in" / "cat.png")
+    daemon = daemons()
+    daemon.wait_for(lambda: bool(workers_of(daemon)), "worker")
+    for worker in workers_of(daemon):
+        kill(worker)
+    daemon.wait_for_states(cat="done")
+    assert rows(folder, "SELECT attempt, crashes FROM jobs") == [(1, 0)], "the job had not begun"
+    assert daemon.end(signal.SIGTERM) == 0
+
+
+def workers_of(daemon: Daemon) -> list[int]:
+    """Without those that help them."""
+    return [pid for pid in daemon.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 @pytest.mark.slow
 def test_a_daemon_killed_again_and_again(folder: Path, photo: Path, depth_map: Path) -> None:
     daemons_killed(folder, 3, photo, depth_map)

@@ -28,6 +28,8 @@ CONNECT_SECONDS = 10.0
 _CALL_SECONDS = 10.0
 _WORDS_SECONDS = 1.0
 """The scheduler may hear of a worker's end before its nanny does."""
+_BURY_SECONDS = 60.0
+"""The longest time between two starts of workers that die while they start."""
 
 Heard = Callable[[dict[str, Any]], None]
 Ended = Callable[[str, str], None]
@@ -241,6 +243,7 @@ class OwnCluster(Cluster):
         self._dask: Any = None
         self._temporary: Any = None
         self._nannies = _Nannies()
+        self._buried, self._bury_after = 0, 0.0
 
     def _scheduler(self) -> Any:
         import distributed
@@ -285,8 +288,29 @@ class OwnCluster(Cluster):
         self._nannies.close()
 
     def grow(self, count: int) -> None:
+        self._bury()
         if count > len(self._dask.worker_spec):
             self._dask.scale(count)
+
+    def _bury(self) -> None:
+        """Forget nannies whose worker died while it started: Dask counts them for ever as if they would come."""
+        now = time.monotonic()
+        dead = [name for name, nanny in list(self._dask.workers.items()) if nanny.status.name in ("failed", "closed")]
+        if not dead or now < self._bury_after:
+            return
+        log.warning("a worker ended while it was starting; another one is started")
+        # Where none can start at all, they are tried less and less often.
+        self._buried += 1
+        self._bury_after = now + min(2.0**self._buried, _BURY_SECONDS)
+        for name in dead:
+            self._dask.workers.pop(name, None)
+            self._dask.worker_spec.pop(name, None)
+
+    def seats(self) -> dict[str, Seat]:
+        found = super().seats()
+        if found:
+            self._buried = 0
+        return found
 
     def _pid(self, nanny: str) -> int | None:
         for one in list(self._dask.workers.values()):
