@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from daemon_process import Daemon
 from PIL import Image
+
+if TYPE_CHECKING:
+    from houses import House
 
 PHOTOS = Path(__file__).parent / "photos"
 
@@ -91,3 +95,12 @@ def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("only root can mount a small disk")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607 - wherever the system has it
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Where depthflowd may run as people run it."""
+    from houses import settled
+
+    with settled(tmp_path) as made:
+        yield made

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from daemon_api import Daemon, daemon, picture
 from running import Done, depthflow, depthflow_here, refused
+from terminals import on_terminal, plain, read_until
 
 from depthflow.client.models import Job, JobDetail
 from depthflow.jobs.spec import JobSpec
@@ -349,3 +352,44 @@ def test_waiting_goes_on_over_a_restart_of_the_daemon(running: Daemon, tmp_path:
         thread.join(60)
     assert found[0].code == 0, found[0].err
     assert "cat.mp4" in found[0].out
+
+
+# -- on a terminal -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs pseudo-terminals")
+def test_the_live_table_follows_and_outlasts_the_daemon(running: Daemon) -> None:
+    running.submit()
+    env = {"DEPTHFLOW_SOCKET": str(running.socket)}
+    with on_terminal("jobs", "--watch", cwd=running.root, **env) as (process, terminal):
+        assert "photo-0.png" in plain(read_until(terminal, b"1 queued").decode())
+        running.finish()
+        read_until(terminal, b"1 done")
+        running.server.stop()
+        read_until(terminal, b"no daemon is running")
+        os.write(terminal, b"\x03")
+        shown = read_until(terminal, b"").decode()
+        assert process.wait(timeout=60) == 0
+    assert "Traceback" not in shown
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l"), "the cursor is back"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs pseudo-terminals")
+def test_ctrl_c_stops_the_waiting_and_not_the_job(running: Daemon) -> None:
+    photo(running, "cat.png")
+    env = {"DEPTHFLOW_SOCKET": str(running.socket)}
+    with on_terminal("submit", "cat.png", *TINY, "--wait", cwd=running.root, **env) as (process, terminal):
+        deadline = time.monotonic() + 60
+        while not running.core.hub.listeners:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert running.store.take("w-0")
+        running.core.hub.progress(1, {"stage": "render", "done": 1, "total": 4, "seconds": 1.0})
+        assert "Rendering" in read_until(terminal, b"1/4").decode()
+        os.write(terminal, b"\x03")
+        shown = plain(read_until(terminal, b"").decode())
+        assert process.wait(timeout=60) == 130
+    assert "what is queued goes on; to stop it: depthflow cancel 1" in shown
+    assert "Traceback" not in shown
+    job = running.store.get(1)
+    assert (job.state, job.stopping) == ("running", False)

@@ -92,6 +92,8 @@ class Listing:
 
         jobs, system = list(self.jobs(client)), client.system()
         line = summary(system.jobs, paused=system.paused, draining=system.draining)
+        if not jobs and any(system.jobs.values()):
+            line = f"none of these; {line}"
         return Group(*([job_table(jobs)] if jobs else []), Text(line, style="dim"))
 
 
