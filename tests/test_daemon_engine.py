@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,9 +19,13 @@ from depthflow_daemon import engine as engine_module
 from depthflow_daemon.cluster import OwnCluster
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
+from depthflow_daemon.orphans import end_orphans
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 from running import environment, pixels
+
+from depthflow.video.ffmpeg import ffmpeg_path
+from depthflow.video.workfile import WorkPlace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -166,6 +171,17 @@ def test_a_closing_engine_gives_back_what_runs(shops: Callable[..., Shop]) -> No
     assert (found.state, found.crashes, found.orphaned) == ("queued", 0, 0)
 
 
+def test_workers_are_started_before_the_job_that_is_expected(shops: Callable[..., Shop]) -> None:
+    shop = shops()
+    shop.engine.expect()
+    until(shop.engine.workers)
+    (worker,) = shop.engine.workers()
+    assert (worker["state"], worker["job"]) == ("idle", None)
+    assert worker["memory_bytes"] > 10**7
+    shop.end_of(shop.job(outcome={"done": {}}))
+    assert [w["pid"] for w in shop.engine.workers()] == [worker["pid"]]
+
+
 def test_workers_end_when_there_is_nothing_to_do(shops: Callable[..., Shop]) -> None:
     shop = shops(idle_seconds=1)
     shop.end_of(shop.job(outcome={"done": {}}))
@@ -202,27 +218,38 @@ def test_nobody_else_can_use_the_workers() -> None:
 # -- a scheduler elsewhere -------------------------------------------------------------------------------------------
 
 
+TLS_OPTIONS = {"tls-ca-file": "tls_ca", "tls-cert": "tls_cert", "tls-key": "tls_key"}
+
+
 class Farm:
-    """A scheduler and workers as processes of their own, as they would run on other machines."""
+    """A scheduler and workers as processes of their own, as they would run on other machines, encrypted."""
 
     def __init__(self, folder: Path, workers: int) -> None:
+        from distributed import Security
+
         self.processes: list[subprocess.Popen[bytes]] = []
         self.file = folder / "scheduler.json"
-        self._start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard"
-        )
+        made: Any = Security.temporary()
+        self.settings: dict[str, Any] = {
+            "tls_ca": folder / "ca.pem",
+            "tls_cert": folder / "cert.pem",
+            "tls_key": folder / "key.pem",
+        }
+        self.settings["tls_ca"].write_text(made.tls_ca_file)
+        self.settings["tls_cert"].write_text(made.tls_client_cert)
+        self.settings["tls_key"].write_text(made.tls_client_key)
+        self._start("scheduler", "--host=tls://127.0.0.1", "--port=0", f"--scheduler-file={self.file}")
         until(self.file.exists)
         until(lambda: self.file.read_text().endswith("}"))
-        self.address = str(json.loads(self.file.read_text())["address"])
+        self.settings["address"] = json.loads(self.file.read_text())["address"]
         for number in range(workers):
-            self._start(
-                "worker", self.address, "--no-nanny", "--nthreads", "1", "--name", f"host{number}", "--no-dashboard"
-            )
+            self._start("worker", self.settings["address"], "--no-nanny", "--nthreads=1", f"--name=host{number}")
 
-    def _start(self, *args: str) -> None:
+    def _start(self, kind: str, *args: str) -> None:
+        tls = [f"--{option}={self.settings[key]}" for option, key in TLS_OPTIONS.items()]
         self.processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_" + args[0], *args[1:]],
+                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *args, *tls, "--no-dashboard"],
                 # As a task's code is on all machines of a farm.
                 env=environment(PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *sys.path])),
                 stderr=subprocess.DEVNULL,
@@ -247,7 +274,7 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     farm: Farm, shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1.0)
-    shop = shops(address=farm.address)
+    shop = shops(**farm.settings)
     one, two = (
         shop.job(wait="politely", progress={"stage": "render"}),
         shop.job(wait="politely", progress={"stage": "render"}),
@@ -263,6 +290,31 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     job = shop.end_of(two)
     assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
     assert shop.engine.facts()["state"] == "stopped"
+
+
+# -- encoders of workers that are gone -------------------------------------------------------------------------------
+
+
+def test_an_encoder_is_ended_whose_worker_is_gone_and_no_other(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine = WorkPlace(tmp_path / "a.mp4").path
+    theirs = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
+    # As a second pass does, which reads no pipe: it would go on for a minute.
+    command = [ffmpeg_path(), "-re", "-f", "lavfi", "-i", "testsrc=duration=60", "-y"]
+    encoders = [
+        subprocess.Popen([*command, str(file)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for file in (mine, theirs)
+    ]
+    try:
+        until(lambda: "ffmpeg" in Path(f"/proc/{encoders[1].pid}/comm").read_text())
+        assert end_orphans() == [encoders[1].pid]
+        assert encoders[1].wait(10) == -signal.SIGKILL
+        assert encoders[0].poll() is None
+    finally:
+        for encoder in encoders:
+            encoder.kill()
+            encoder.wait()
 
 
 # -- long videos in pieces, by real workers --------------------------------------------------------------------------

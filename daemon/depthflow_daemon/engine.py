@@ -84,6 +84,11 @@ class Engine:
         """There may be something to take."""
         self._queue.put(lambda: None)
 
+    def expect(self) -> None:
+        """There will be something to take in a moment: workers of this machine are started meanwhile."""
+        if self._cluster is None and not self._settings.address:
+            self._queue.put(self._begin)
+
     def pulse(self) -> int:
         """How often it has gone round; see `vitals`."""
         self.wake()
@@ -172,7 +177,7 @@ class Engine:
         wait = self._store.seconds_to_next()
         longest = _SLEEP_SECONDS if wait is None else min(_SLEEP_SECONDS, wait)
         if self._cluster is not None:
-            if self._settings.address and not self._seats:
+            if not self._seats:
                 return _SEATS_SECONDS
             longest = min(longest, self._used + self._settings.idle_seconds - now)
         return max(0.0, longest, self._not_before - now)
@@ -211,6 +216,10 @@ class Engine:
             tasks, cuttings = tasks_of(job, self._settings.segment_seconds)
             # Workers of one machine share the cache of depth maps: one fills it, then the others begin.
             self._jobs.append(RunningJob(job, tasks, cuttings, one_first=not self._settings.address))
+
+    def _begin(self) -> None:
+        if self._end is None and time.monotonic() >= self._not_before:
+            self._join().grow(1)
 
     def _has_room(self) -> bool:
         """A worker would have nothing to do otherwise."""
@@ -323,7 +332,7 @@ class Engine:
         if self._cluster is not None and not self._cluster.alive:
             self._lose("the scheduler is gone")
             return
-        if self._jobs and self._cluster is not None and now - self._counted >= _SEATS_SECONDS:
+        if self._cluster is not None and (self._jobs or not self._seats) and now - self._counted >= _SEATS_SECONDS:
             self._count(now)
         for running in self._jobs:
             self._keep(running, now)

@@ -231,6 +231,8 @@ class Service:
             wait = folders.step()
             journal.wake()
             engine.wake()
+            if len(folders):
+                engine.expect()
             while not self.draining:
                 self._look(store, vitals)
                 if self._once and not len(folders) and not _open(store):
