@@ -135,3 +135,24 @@ def test_a_folder_can_be_looked_through_again(bench: Bench, photo: Path) -> None
     bench.folders.rescan("a")
     bench.until("a/1.png")
     assert bench.store.get(1).state == "queued"
+
+
+def test_a_rules_file_has_its_folder_looked_through_once_and_again_when_it_changes(bench: Bench) -> None:
+    asked: list[Path] = []
+    rescan = bench.folders._rescan
+
+    def ask(folder: Path) -> None:
+        asked.append(folder)
+        rescan(folder)
+
+    bench.folders._rescan = ask  # type: ignore[method-assign]
+    bench.folders.load([bench.settings("a")])
+    for _ in range(5):
+        assert bench.folders.sync(30)
+    assert asked == [bench.root / "a"], "an idle daemon looks at nothing"
+    (bench.root / "a" / ".depthflow.toml").write_text(AT_ONCE + "seed = 3\n")
+    bench.folders.rescan("a")
+    for _ in range(5):
+        assert bench.folders.sync(30)
+    # The second one was this test's.
+    assert len(asked) == 3

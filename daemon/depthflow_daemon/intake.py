@@ -17,7 +17,7 @@ from depthflow.errors import DepthFlowError, InputError, UsageError
 from depthflow.video.workfile import WorkPlace
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
-from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable
+from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, signature_of
 from depthflow_daemon.store import Store, job_key
 from depthflow_daemon.template import fitting
 from depthflow_daemon.watch import RULES_FILE
@@ -47,6 +47,7 @@ class Intake:
         self._store, self._changed, self._rescan = store, changed, rescan
         self._tracker = StabilityTracker(companions=companions)
         self._told: dict[Path, str] = {}
+        self._rules_seen: dict[Path, str | None] = {}
         # Where results go must be decided and noted before the next photo is asked about.
         self._guard = threading.RLock()
 
@@ -57,7 +58,11 @@ class Intake:
     def seen(self, file: Path) -> None:
         """A file appeared or changed."""
         if file.name == RULES_FILE:
-            self._rescan(file.parent)
+            # The scan tells of this file again too.
+            signature = signature_of(file)
+            if self._rules_seen.get(file) != signature:
+                self._rules_seen[file] = signature
+                self._rescan(file.parent)
             return
         for photo in photos_of(file):
             signature = self._tracker.signature(photo)
