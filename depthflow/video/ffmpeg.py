@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
+from pathlib import Path
 
 from depthflow.errors import FFmpegError
 
@@ -59,10 +60,14 @@ def ffmpeg_paths() -> list[str]:
 
 @lru_cache(maxsize=1)
 def _bundled() -> str | None:
-    """imageio-ffmpeg's own build, None where its wheel carries none."""
+    """imageio-ffmpeg's own build, else what it finds; None if it finds nothing or is not installed."""
     try:
         import imageio_ffmpeg
 
+        for file in sorted(Path(imageio_ffmpeg.__file__).with_name("binaries").glob("ffmpeg-*")):
+            if found := shutil.which(file):
+                return str(found)
+        # It would first have that build print its version, in a process of its own.
         path = imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError, OSError):
         return None
