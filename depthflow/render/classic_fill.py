@@ -73,15 +73,16 @@ def _shapes(known: F32, lent: F32, hole: Hole) -> F32:
     deep = hole.depth[hole.mask]
     low, high = float(deep.min()), float(deep.max())
     levels = np.linspace(low, high, 1 + min(_LEVELS - 1, math.ceil((high - low) / _ALIKE)))
-    known, lent, depth = (_halved(m, half) for m in (known * lent[..., None], lent, hole.depth))
-    known /= np.maximum(lent, 1e-6)[..., None]
+    known, lent, depth = (_halved(m, half) for m in (known * _each(lent, known), lent, hole.depth))
+    known /= _each(np.maximum(lent, 1e-6), known)
     total, within = np.zeros_like(known), np.clip(depth, low, high)
     for level in levels:
         alike = np.exp(-0.5 * ((depth - level) / _ALIKE) ** 2)
         carried = _push_pull(known, lent * np.maximum(alike, _STRANGER))
         if len(levels) == 1:
             return carried
-        total += carried * np.clip(1 - np.abs(within - level) / (levels[1] - levels[0]), 0, 1)[..., None]
+        near = np.clip(1 - np.abs(within - np.float32(level)) / np.float32(levels[1] - levels[0]), 0, 1)
+        total += carried * _each(near, known)
     return total
 
 
@@ -105,18 +106,24 @@ def _sample(image: Any, x: NDArray[np.floating], y: NDArray[np.floating]) -> F32
     return np.asarray(taken.reshape(-1, *image.shape[2:])[: len(x)], np.float32)
 
 
+def _each(values: F32, image: F32) -> F32:
+    """(h, w) as often as the image has channels: numpy is slow where the last axis is short and stretched."""
+    return np.asarray(cv2.merge((values,) * image.shape[2]), np.float32)
+
+
 def _push_pull(image: F32, weight: F32) -> F32:
     """Fill where weight is 0 from where it is 1, coarse to fine."""
     height, width = weight.shape
-    weighted = image * weight[..., None]
+    each = _each(weight, image)
+    weighted = image * each
     if min(height, width) <= 2:
         total = max(float(weight.sum()), 1e-6)
         mean = weighted.sum((0, 1)) / total
-        return np.where(weight[..., None] > 0, image, mean).astype(np.float32)
+        return np.where(each > 0, image, mean).astype(np.float32)
     half = ((width + 1) // 2, (height + 1) // 2)
-    small_weight = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA)
-    small = small / np.maximum(small_weight, 1e-6)[..., None]
-    coarse = _push_pull(small.astype(np.float32), np.minimum(small_weight * 2, 1).astype(np.float32))
+    small_weight = _halved(weight, half)
+    small = _halved(weighted, half)
+    small = np.asarray(small / _each(np.maximum(small_weight, 1e-6), small), np.float32)
+    coarse = _push_pull(small, np.minimum(small_weight * 2, 1).astype(np.float32))
     large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(image * weight[..., None] + large * (1 - weight[..., None]), np.float32)
+    return np.asarray(weighted + large * (1 - each), np.float32)

@@ -131,9 +131,10 @@ def filled(photo: U8, hole: Hole, fill: Fill) -> U8:
             f"the fill {_name(fill)} gave {invented.dtype} {invented.shape} for a photo that is uint8 {photo.shape}",
             "a fill returns the whole photo, (H, W, 3) uint8",
         )
-    mask = hole.mask_at(photo.shape[1], photo.shape[0])
-    result[mask] = invented[mask]
-    return result
+    import cv2
+
+    mask = hole.mask_at(photo.shape[1], photo.shape[0]).view(np.uint8)
+    return np.asarray(cv2.copyTo(np.ascontiguousarray(invented), mask, result), np.uint8)
 
 
 def _name(fill: Fill) -> str:

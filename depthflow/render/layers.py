@@ -267,7 +267,7 @@ def _nearest(mask: Mask) -> tuple[F32, NDArray[np.int32]]:
     index = np.zeros(int(labels.max()) + 1, np.int32)
     flat = np.flatnonzero(mask)
     index[labels.ravel()[flat]] = flat
-    return np.asarray(distance, np.float32), index[labels]
+    return np.asarray(distance, np.float32), index.take(np.asarray(labels, np.int32))
 
 
 def _uncovers(drop: F32, from_far: F32, shift: float) -> Mask:
@@ -292,7 +292,7 @@ def _far_and_near(
 
 
 def _look(values: F32, index: NDArray[np.int32]) -> F32:
-    return np.asarray(values.ravel()[index], np.float32)
+    return np.asarray(values.take(index), np.float32)
 
 
 def _back_depth(sharp: F32, far_depth: F32, hidden: Mask, beyond: Mask, step: float | None) -> F32:
