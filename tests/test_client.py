@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from clients import CLIENTS
 from daemon_api import SMALL, Daemon, daemon, picture
 from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.rules import WatchFolder
+from PIL import Image
 
 from depthflow import __version__
 from depthflow.client import Address
@@ -215,6 +217,36 @@ def test_what_the_daemon_knows(running: Daemon, client: Any) -> None:
     assert "builtin" in [model.name for model in client.depth_models()]
     assert client.health().status == "ok"
     assert "depthflow" in client.metrics()
+
+
+def test_small_pictures_of_a_job(client: Any, place: Path) -> None:
+    job = client.submit(place, spec=SMALL)
+    assert client.thumbnail(job.id).startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="not made"):
+        client.thumbnail(job.id, 1)
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_preview_is_read_and_changed(kind: str, photo: Path, depth_map: Path) -> None:
+    still = {"depth": {"file": str(depth_map)}, "motion": {"strength": 0}}
+    with daemon() as running, CLIENTS[kind](f"unix://{running.socket}") as client:
+        made = client.begin_preview(photo, spec=still, width=64, height=48)
+        assert (made.width, made.height) == (64, 48)
+        frames = client.frames(made.id)
+        first = next(frames)
+        assert (first.revision, first.width, first.height, len(first.pixels)) == (made.revision, 64, 48, 64 * 48 * 3)
+        with Image.open(photo) as image:
+            shown = np.asarray(image.convert("RGB").resize((64, 48), Image.Resampling.BOX), float)
+        assert abs(np.frombuffer(first.pixels, np.uint8).reshape(48, 64, 3) - shown).mean() < 5
+        changed = client.change_preview(made.id, width=32, height=24)
+        assert next(frame for frame in frames if frame.revision >= changed.revision).width == 32
+        with pytest.raises(UsageError, match="strength"):
+            client.change_preview(made.id, spec={"motion": {"strength": 99}})
+        client.end_preview(made.id)
+        assert all(frame.problem == "" for frame in frames), "and it ends"
+        with pytest.raises(UsageError, match="no preview"):
+            next(client.frames(made.id))
 
 
 def test_a_wrong_token_is_said(running: Daemon) -> None:

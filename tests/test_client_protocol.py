@@ -14,6 +14,7 @@ from clients import CLIENTS
 from scripted_server import Script, answer, broken, scripted
 
 from depthflow.client import Address, AsyncClient, Client, asking, listening, operations
+from depthflow.client.frames import FRAME, PROBLEM, Frame, Packets, packet
 from depthflow.client.sse import Message, Parser
 from depthflow.client.steps import Open, Reply, Send, Sleep, Where
 from depthflow.errors import DepthFlowError, InputError, OutputError, ServerError, UsageError
@@ -282,6 +283,27 @@ def test_events_are_read_in_pieces_of_any_size(size: int) -> None:
     parser = Parser()
     found = [message for at in range(0, len(raw), size) for message in parser.feed(raw[at : at + size])]
     assert found == [Message("a", "1\n\u2603", "9"), Message("message", "x", "9"), Message("message", "y", "9")]
+
+
+@pytest.mark.parametrize("size", [1, 5, 22, 23, 1000])
+def test_frames_are_read_in_pieces_of_any_size(size: int) -> None:
+    frame = packet(FRAME, b"abcdef", width=2, height=1, revision=3, number=7)
+    raw = frame + packet(9, b"later kinds") + packet(PROBLEM, b'{"detail": "no", "hint": "go"}', revision=4) + frame
+    packets = Packets()
+    found = [each for at in range(0, len(raw), size) for each in packets.feed(raw[at : at + size])]
+    picture = Frame(3, 7, 2, 1, b"abcdef")
+    assert found == [picture, Frame(4, 0, 0, 0, b"", "no", "go"), picture]
+    for wrong in (b"<html>" * 9, packet(FRAME, b"abc", width=2, height=1)):
+        with pytest.raises(ServerError, match="stream of frames"):
+            list(Packets().feed(wrong))
+
+
+def test_frames_go_on_after_a_lost_connection_until_the_preview_is_gone(client: Any) -> None:
+    frame = packet(FRAME, b"abcdef", width=2, height=1, revision=3, number=7)
+    half = answer(200, "", content_length="999") + frame + frame[:9]
+    with talking(client, half, problem(404, "there is no preview p", exit_code=2)) as (speaking, server):
+        assert [frame.number for frame in speaking.frames("p")] == [7]
+    assert server.lines() == ["GET /v1/previews/p/stream"] * 2
 
 
 # -- files ---------------------------------------------------------------------------------------------------------

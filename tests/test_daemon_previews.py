@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from daemon_api import Daemon, daemon, picture, refusal
-from depthflow_daemon.preview_worker import FRAME, HEADER, PROBLEM, Order, Studio
+from depthflow_daemon.preview_worker import Order, Studio
 from numpy.typing import NDArray
 from PIL import Image
 
+from depthflow.client.frames import FRAME, HEADER, PROBLEM
 from depthflow.jobs.library import resolve
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.stage import Stage

@@ -2,7 +2,7 @@
 
     in   {"show": {"spec": {...}, "width": 320, "height": 180, "rate": 15, "paused": false, "revision": 3}}
          {"run": true}        {"run": false}: nobody looks
-    out  packets: HEADER, then as many bytes as it says (see `packet`)
+    out  packets: HEADER, then as many bytes as it says (see `depthflow.client.frames`)
 
 It ends when its input does. What a change leaves as it was is kept: the photo, its depth, and mesh and textures unless
 the relief, the layers or the size of the frames change, or a camera goes much farther than any one before.
@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import signal
-import struct
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from depthflow.client.frames import FRAME, PROBLEM, packet
 from depthflow.errors import DepthFlowError
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from depthflow.render.frames import FrameRenderer, Shot
     from depthflow.scene.camera import Camera
 
-MAGIC = b"DFP1"
-HEADER = struct.Struct(">4sBxHHIII")
-"""Magic, kind, width, height, revision, number of the frame in its clip, bytes that follow; big-endian, 22 bytes."""
-FRAME, PROBLEM = 0, 1
-"""Kinds: (height, width, 3) uint8 sRGB, row 0 on top; or why there is no frame, as JSON with detail and hint."""
-
 MOST_FRAMES = 2000
 """Of a clip; longer ones are drawn with fewer frames a second."""
 _FAR, _NEAR = 2.0, 1.25
@@ -48,11 +42,6 @@ _LOOKED_AT = 12
 """Cameras of a clip by which is told what it needs; each costs about a millisecond."""
 _KEPT_PHOTOS = 2048
 """Longer side of the photo that is kept: frames are small."""
-
-
-def packet(kind: int, body: bytes, *, width: int = 0, height: int = 0, revision: int = 0, number: int = 0) -> bytes:
-    """A packet of the stream."""
-    return HEADER.pack(MAGIC, kind, width, height, revision, number, len(body)) + body
 
 
 @dataclass(frozen=True, slots=True)

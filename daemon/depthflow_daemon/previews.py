@@ -19,9 +19,9 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from depthflow.client.frames import HEADER, MAGIC, PROBLEM, packet
 from depthflow.client.models import Preview, PreviewChange, PreviewRequest, Submit
 from depthflow.errors import SystemError_
-from depthflow_daemon.preview_worker import HEADER, MAGIC, PROBLEM, packet
 from depthflow_daemon.submission import prepared_spec
 from depthflow_daemon.uploads import Upload
 

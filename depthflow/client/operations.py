@@ -5,116 +5,33 @@ Every function here is an operation in the sense of `steps`: it says what to sen
 
 from __future__ import annotations
 
-import copy
 import os
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from depthflow.client import models
 from depthflow.client.asking import ask, nothing, text
 from depthflow.client.listening import PATIENCE_S, events, follow, until_ended
+from depthflow.client.previewing import change_preview, end_preview, frames
 from depthflow.client.refusals import no_answer
-from depthflow.client.steps import Call, File, Flow, Give, Read, Shut, Sleep, Stream, Where
-from depthflow.errors import InputError, OutputError, UsageError
+from depthflow.client.sending import begin_preview, body_of, submit
+from depthflow.client.steps import Call, Flow, Give, Read, Shut, Sleep, Stream, Where
+from depthflow.errors import OutputError
 
 _FOLDERS = TypeAdapter(list[models.Folder])
 _PRESETS = TypeAdapter(list[models.Preset])
 _MODELS = TypeAdapter(list[models.Model])
 PAGE = 200
-Photo = str | os.PathLike[str] | bytes
 
-__all__ = ["events", "follow"]
+__all__ = ["begin_preview", "change_preview", "end_preview", "events", "follow", "frames", "submit"]
 
 # -- jobs ----------------------------------------------------------------------------------------------------------
-
-
-def submit(
-    photo: Photo,
-    *,
-    spec: Mapping[str, Any] | None = None,
-    preset: str | None = None,
-    priority: int = 0,
-    hold: bool = False,
-    window: str = "",
-    name: str = "photo",
-    roots: Sequence[str] | None = None,
-    key: str | None = None,
-) -> Flow[models.Job]:
-    """Queue a job.
-
-    Files are named by their paths if the daemon listens on a Unix socket and may read them there; otherwise they are
-    sent: the photo, the depth map and the sound, as `spec` names them.
-
-    Args:
-        photo: path, or the bytes of an image file.
-        spec: parts of a JobSpec, such as {"motion": {"name": "zoom"}, "outputs": [{"format": "gif"}]}.
-        preset: a preset of the daemon's library.
-        hold: let it not begin until it is released.
-        window: times of day at which it may begin, such as "22:00-06:00".
-        name: of the photo, if it is given as bytes.
-        roots: folders that the daemon takes paths from; None asks it. Whoever submits much may ask once (`system`).
-        key: two requests with one key are one job, for some hours; None makes a new one.
-
-    Returns:
-        The job; `skipped` if the same work is queued or done already.
-
-    Raises:
-        InputError: a file cannot be read. UsageError: the daemon refuses the job. ServerError: no daemon answers.
-    """
-    parts = copy.deepcopy(dict(spec or {}))
-    parts.pop("photo", None)
-    files = {"photo": File(name, photo) if isinstance(photo, bytes) else _file(photo)}
-    depth = parts.get("depth")
-    if isinstance(depth, dict) and depth.get("file"):
-        files["depth"] = _file(depth["file"])
-    if parts.get("audio"):
-        files["audio"] = _file(parts["audio"])
-    by_path = yield from _all_seen(files.values(), roots)
-    asked = {"preset": preset, "priority": priority, "hold": hold, "window": window}
-    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-    if by_path:
-        _name_by_path(parts, files)
-        body = _body(models.Submit, spec=parts, photo=str(files["photo"].content), **asked)
-        call = Call("POST", "/v1/jobs", json=body, headers=headers, repeatable=True)
-    else:
-        if "depth" in files:
-            del parts["depth"]["file"]
-        parts.pop("audio", None)
-        form = {"job": _body(models.Submit, spec=parts, **asked)}
-        call = Call("POST", "/v1/jobs", form=form, files=files, headers=headers, repeatable=True)
-    return (yield from ask(call, models.Job.model_validate_json))
-
-
-def _file(path: str | os.PathLike[str]) -> File:
-    place = Path(path).expanduser().absolute()
-    if not place.is_file():
-        raise InputError(f"{path}: there is no such file", "name a file on this computer")
-    if not os.access(place, os.R_OK):
-        raise InputError(f"{path}: cannot be read", "look at its permissions")
-    return File(place.name, place)
-
-
-def _all_seen(files: Collection[File], roots: Sequence[str] | None) -> Flow[bool]:
-    address = yield Where()
-    paths = [file.content for file in files if isinstance(file.content, Path)]
-    if address.socket is None or len(paths) < len(files):
-        return False
-    if roots is None:
-        roots = (yield from system()).roots
-    return all(address.sees(path, roots) for path in paths)
-
-
-def _name_by_path(parts: dict[str, Any], files: Mapping[str, File]) -> None:
-    if "depth" in files:
-        parts["depth"]["file"] = str(files["depth"].content)
-    if "audio" in files:
-        parts["audio"] = str(files["audio"].content)
 
 
 def job(job: int) -> Flow[models.JobDetail]:
@@ -178,7 +95,7 @@ def retry(job: int) -> Flow[models.Job]:
 
 def change(job: int, *, priority: int | None = None, hold: bool | None = None) -> Flow[models.Job]:
     """Give a job another priority (-100 to 100, higher goes first), or hold it back, or release it."""
-    body = _body(models.Change, priority=priority, hold=hold)
+    body = body_of(models.Change, priority=priority, hold=hold)
     call = Call("PATCH", f"/v1/jobs/{job}", json=body, repeatable=True)
     return ask(call, models.Job.model_validate_json)
 
@@ -234,6 +151,17 @@ def _saved(path: Path) -> Flow[Path]:
     finally:
         with suppress(OSError):
             work.unlink()
+
+
+def thumbnail(job: int, output: int | None = None) -> Flow[bytes]:
+    """A PNG of at most 256 pixels a side: the photo, or the first frame of one of the results."""
+    part = "" if output is None else f"/outputs/{output}"
+    return ask(_get(f"/v1/jobs/{job}{part}/thumbnail"), bytes)
+
+
+def depth(job: int) -> Flow[bytes]:
+    """The depth map as a PNG of at most 256 pixels a side; white is near."""
+    return ask(_get(f"/v1/jobs/{job}/depth"), bytes)
 
 
 # -- the daemon ----------------------------------------------------------------------------------------------------
@@ -311,17 +239,3 @@ def metrics() -> Flow[str]:
 
 def _get(path: str, params: Mapping[str, Any] | None = None) -> Call:
     return Call("GET", path, params=params or {}, repeatable=True)
-
-
-def _body(kind: type[models.Request], **values: Any) -> str:
-    """A request's body as JSON.
-
-    Raises:
-        UsageError: a value that is out of range.
-    """
-    try:
-        return kind(**values).model_dump_json(exclude_none=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise UsageError(f"{where}: {first['msg']}", f"it was {first['input']!r}"[:200]) from None

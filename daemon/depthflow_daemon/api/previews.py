@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from depthflow.client.frames import FRAME, HEADER
 from depthflow.client.models import Preview, PreviewChange, PreviewRequest
 from depthflow_daemon.api.bodies import body_of, read_submission
 from depthflow_daemon.api.parts import CoreHere
 from depthflow_daemon.api.problems import RefusedError
-from depthflow_daemon.preview_worker import FRAME, HEADER
 from depthflow_daemon.previews import Running
 
 router = APIRouter(tags=["previews"])
