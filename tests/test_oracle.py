@@ -80,14 +80,22 @@ def test_away_from_cuts_the_renderer_sees_what_rays_see(scene, name):
     assert psnr(view.picture[calm], frame[calm].astype(np.float32), data_range=255) >= 40
 
 
-def test_nothing_pops_in_a_slow_motion(scene):
+SLOW = {
+    "right": [Camera(relief=RELIEF, x=0.04 + 0.0006 * step, y=0.0003 * step) for step in range(4)],
+    "left": [Camera(relief=RELIEF, x=-0.05 - 0.0006 * step, y=-0.02 + 0.0003 * step) for step in range(4)],
+}
+
+
+@pytest.mark.parametrize("way", SLOW)
+def test_nothing_pops_in_a_slow_motion(scene, way):
     """Second differences in time: what flickers or jumps has large ones, what slides has those of its picture."""
-    cameras = [Camera(relief=RELIEF, x=0.04 + 0.0006 * step, y=0.0003 * step) for step in range(5)]
+    cameras = SLOW[way]
     layers = layers_of(scene, cameras, 3)
     truth = np.stack([np.rint(oracle(layers, camera).picture) for camera in cameras])  # frames have whole levels too
     with FrameRenderer(*scene, size=SIZE, edge="mirror", layers=3) as renderer:
         seen = np.stack([frame.astype(np.float32) for frame in renderer.frames(cameras)])
-    ours, rays = (np.abs(np.diff(pictures, 2, axis=0)).max(axis=-1) for pictures in (seen, truth))
-    assert ours.mean() <= 1.5 * rays.mean()
-    # And nowhere at once: the worst hundredth of the pixels.
-    assert np.quantile(ours, 0.99) <= 1.5 * np.quantile(rays, 0.99)
+    ours, rays = (np.sort(np.abs(np.diff(pictures, 2, axis=0)).max(axis=-1), axis=None) for pictures in (seen, truth))
+    # All over, and nowhere at once: the worst hundredth, thousandth and ten thousandth of the pixels.
+    for share in (1, 0.01, 0.001, 0.0001):
+        worst = slice(-round(ours.size * share), None)
+        assert ours[worst].mean() <= 1.5 * rays[worst].mean(), share
