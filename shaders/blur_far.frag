@@ -22,10 +22,12 @@ void main() {
         vec4 there = texelFetch(small, clamp(here + ivec2(floor(offset + 0.5)), ivec2(0), last), 0);
         float other = signed_blur(there.a);
         // Light falls here if its own disc is wide enough, thinner the wider that is; what is farther than this
-        // surface is cut by this surface's own disc. What hides all of it gives way to anything behind.
-        float wide = blur > 0.0 ? min(other, radius) : radius * step(-0.5, other);
+        // surface is cut by this surface's own disc.
+        float wide = blur > 0.0 ? min(other, radius) : radius;
         float thin = radius / max(wide, 0.5);
-        sum += vec4(TO_LIGHT(there.rgb), 1.0) * step(part * radius - 0.5, wide) * thin * thin;
+        // What hides all of it, itself too, gives way to anything behind.
+        float counts = step(part * radius - 0.5, wide) * (blur > 0.0 ? 1.0 : step(-0.5, other));
+        sum += vec4(TO_LIGHT(there.rgb), 1.0) * counts * thin * thin;
         unit = GOLDEN * unit;
     }
     colour = vec4(FROM_LIGHT(sum.rgb / sum.a), 1.0);

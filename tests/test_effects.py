@@ -373,6 +373,25 @@ def test_a_blurred_foreground_covers_the_sharp_background_softly():
     assert red[WIDTH // 2 + 25 :].min() > 245
 
 
+@pytest.mark.parametrize(("inner", "outer", "colour"), [(52, 56, 255), (0, 56, 200), (0, 58, 200)])
+def test_the_outline_of_a_blurred_foreground_is_blurred_too(inner, outer, colour):
+    """A ring or a disc; the last reaches into the soft edge outside of the thing's depth, which blurs with it."""
+    size = 320, 192
+    y, x = np.mgrid[:192, :320]
+    away = np.hypot(x - 159.5, y - 95.5)
+    photo = np.where(((away > inner) & (away < outer))[..., None], colour, 30).astype(np.uint8).repeat(3, axis=2)
+    half = cv2.resize((away < 56).astype(np.float32), (160, 96), interpolation=cv2.INTER_AREA)
+    depth = np.where(half > 0.5, 0.9, 0.1).astype(np.float32)
+    camera = Camera(x=0.15, relief=0.8, focus=0.9)  # the thing stays
+    blur = {"dof": {"aperture": 0.06, "focus": 0.1, "linear": False}}
+    sharp, blurred = (
+        drawn(effects, photo, depth, camera, size=size, edge="mirror")[..., 1].astype(int) for effects in ({}, blur)
+    )
+    for line in (np.s_[96, 80:140], np.s_[20:75, 160]):
+        assert np.abs(np.diff(sharp[line])).max() > 150
+        assert np.abs(np.diff(blurred[line])).max() < 20
+
+
 def test_what_is_in_focus_stays_sharp_and_the_focus_follows_the_camera():
     depth = wall(1.0)
     followed = drawn({"dof": {"aperture": 0.1}}, depth=depth, camera=Camera(focus=1.0))

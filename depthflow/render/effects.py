@@ -49,6 +49,8 @@ class EffectsPass:
         self._gloo = gloo
         self._effects, self._size, self._frame, self._colour = effects, size, frame, colour
         self._on = effects.active()
+        self.blurs = "dof" in self._on
+        """There is depth of field."""
         self.scene = Target(size, depth_texture=True)
         """Where the view is drawn before."""
         self._triangle = gloo.VertexBuffer(np.array([(-1, -1), (3, -1), (-1, 3)], np.float32))

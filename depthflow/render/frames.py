@@ -470,7 +470,8 @@ class FrameRenderer:
             for camera, viewport in zip(shot.cameras, self._viewports, strict=True):
                 with self._pass.scene as scene:
                     scene.clear((0.0, 0.0, 0.0, 1.0))
-                    stage.draw(self._uniforms(camera), self._copies(camera), (0, 0, *scene.size), depth_is_read=True)
+                    whole, blurs = (0, 0, *scene.size), self._pass.blurs
+                    stage.draw(self._uniforms(camera), self._copies(camera), whole, depth_is_read=True, blurs=blurs)
                 self._pass.draw(target, viewport, camera, shot.values, shot.phase)
         if self._mixer is not None:
             views, (target, mixer) = target, self._mixer

@@ -102,6 +102,7 @@ class Stage:
         viewport: Rect,
         *,
         depth_is_read: bool = False,
+        blurs: bool = False,
     ) -> None:
         """Draw all layers into the active target.
 
@@ -109,6 +110,7 @@ class Stage:
             uniforms: of shaders/mesh.vert, but for those of the copies.
             copies: uniforms of each copy of the photo that the camera sees.
             depth_is_read: soft edges leave no depth, but that of what shines through them; takes one pass more.
+            blurs: what reads it is a lens: to it the front's soft edges are one with what they belong to, depth too.
         """
         for program in (self._plain, self._cut):
             for name, value in uniforms.items():
@@ -121,10 +123,11 @@ class Stage:
                 sheet.draw(self._plain, sheet.opaque, copy)
             # Soft edges after all that may shine through them; among themselves they lie far ones first.
             state(blend=True, blend_func=("one", "one_minus_src_alpha"))
-            for opacity, leaves_depth in _DEPTH_OF_CORE if depth_is_read else _DEPTH_OF_ALL:
+            front = sheet is self._sheets[-1]
+            for opacity, leaves_depth in _DEPTH_OF_CORE if depth_is_read and not (blurs and front) else _DEPTH_OF_ALL:
                 self._cut["opacity"] = opacity
                 # Layers behind the front one leave none: nothing of the front may be lost behind their edges.
-                state(depth_mask=leaves_depth and (depth_is_read or sheet is self._sheets[-1]))
+                state(depth_mask=leaves_depth and (depth_is_read or front))
                 for copy in copies:
                     sheet.draw(self._cut, sheet.soft, copy)
             state(blend=False, depth_mask=True)
