@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from depthflow.errors import DepthFlowError, UsageError
+from depthflow.errors import UsageError
 from depthflow.jobs.library import PARTS, Preset, load_preset
 from depthflow.jobs.part import Part
 from depthflow.jobs.problems import first_problem, refuse_other_types
+from depthflow.toml_file import read_toml
 from depthflow_daemon.regular import read_regular
 from depthflow_daemon.schedule import parse_window
 from depthflow_daemon.stable import Settle
@@ -106,7 +106,7 @@ def read_rules(path: Path) -> RuleFile:
     Raises:
         UsageError: names the file, the key, what is allowed and the nearest known key.
     """
-    data = _read(path)
+    data = read_toml(path, max_bytes=_MAX_BYTES, what="rule file", read=read_regular)
     for key in data:
         if key not in KEYS:
             near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.5)
@@ -129,26 +129,6 @@ def read_rules(path: Path) -> RuleFile:
     ):
         raise UsageError(f"{path}: outputs: tables are expected", "write each as [[outputs]]")
     return RuleFile(path, own, _preset(path, own.get("preset")), parts, outputs)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = read_regular(path, _MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise UsageError(f"{path}: larger than {_MAX_BYTES} bytes, which no rule file is")
-        # Some editors begin a file with a mark of its encoding.
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file in UTF-8") from None
-    except RecursionError:
-        raise UsageError(f"{path}: not valid TOML: nested too deep") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, DepthFlowError):
-            raise
-        # Besides what TOML forbids: numbers of more digits than Python reads.
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
 
 
 def _refuse_files(path: Path, value: Any, way: tuple[str, ...]) -> None:

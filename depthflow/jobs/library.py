@@ -7,7 +7,6 @@ user's own files win over those that ship with the program. A timeline is a file
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from depthflow.jobs.problems import checked
 from depthflow.jobs.spec import JobSpec, MotionSpec
 from depthflow.scene.motion import Motion
 from depthflow.scene.timeline import Timeline
+from depthflow.toml_file import read_toml
 
 Kind = Literal["motions", "presets"]
 
@@ -88,16 +88,7 @@ def find(kind: Kind, name: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path}: larger than {_MAX_BYTES} bytes, which no motion or preset is")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    return read_toml(path, max_bytes=_MAX_BYTES, what="motion or preset")
 
 
 def load_motion(name: str) -> Motion:
