@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from depthflow_daemon import cluster as cluster_module
 from depthflow_daemon import engine as engine_module
-from depthflow_daemon.cluster import OwnCluster
+from depthflow_daemon.cluster import Cluster, OwnCluster
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.orphans import end_orphans
@@ -42,8 +42,10 @@ def obey(order: dict[str, Any]) -> None:
     spec = order["spec"]
     if "progress" in spec:
         say(progress=spec["progress"])
-    if "touch" in spec:
-        Path(spec["touch"]).touch()
+    if "hog" in spec:
+        held = b"x" * spec["hog"]
+        threading.Event().wait(30)
+        assert held
     if "kill" in spec:
         os.kill(os.getpid(), getattr(signal, spec["kill"]))
     if "exit" in spec:
@@ -54,6 +56,10 @@ def obey(order: dict[str, Any]) -> None:
         token, pause = worker.token_of(order["task"]), threading.Event()
         while not (spec["wait"] == "politely" and token.cancelled):
             pause.wait(0.02)
+            if "progress" in spec:
+                say(progress=spec["progress"])
+        if "touch" in spec:
+            Path(spec["touch"]).touch()
         say(outcome={"stopped": True})
     if "outcome" in spec:
         say(outcome=spec["outcome"])
@@ -140,6 +146,22 @@ def test_what_a_worker_says_or_suffers_reaches_the_store(shops: Callable[..., Sh
     assert shop.end_of(last).state == "done", "a dead worker is replaced"
 
 
+def test_a_worker_that_takes_too_much_memory_is_ended_and_that_is_said(shops: Callable[..., Shop]) -> None:
+    shop = shops(memory_limit="400MB")
+    job = shop.end_of(shop.job(hog=600 * 2**20))
+    assert (job.crashes, job.error) == (1, "the worker died (it took more memory than it may)")
+
+
+def test_jobs_do_not_wait_for_workers_that_do_not_come(
+    shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(OwnCluster, "grow", lambda *_: None)
+    shop = shops()
+    job = shop.end_of(shop.job())
+    assert (job.state, job.crashes) == ("queued", 0)
+
+
 def test_running_jobs_are_stopped_and_those_that_do_not_listen_are_ended(
     shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +171,7 @@ def test_running_jobs_are_stopped_and_those_that_do_not_listen_are_ended(
         shop.job(wait="politely", progress={"stage": "render"}),
         shop.job(wait="for ever", progress={"stage": "render"}),
     )
-    until(lambda: len(shop.events) == 2)
+    until(lambda: len({job for job, _ in shop.events}) == 2)
     assert sorted((worker["job"], worker["state"]) for worker in shop.engine.workers()) == [
         (polite, "busy"),
         (deaf, "busy"),
@@ -273,23 +295,43 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 def test_a_farm_loses_a_worker_and_then_its_scheduler(
     farm: Farm, shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1.0)
     shop = shops(**farm.settings)
     one, two = (
         shop.job(wait="politely", progress={"stage": "render"}),
         shop.job(wait="politely", progress={"stage": "render"}),
     )
-    until(lambda: len(shop.events) == 2)
+    until(lambda: len({job for job, _ in shop.events}) == 2)
     busy = {worker["job"]: worker["name"] for worker in shop.engine.workers()}
     assert sorted(busy) == [one, two]
     farm.processes[1 + int(busy[one][-1])].kill()
     job = shop.end_of(one)
     assert (job.state, job.crashes) == ("waiting", 1)
     assert shop.store.get(two).state == "running", "the other worker goes on"
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1.0)
     farm.processes[0].kill()
     job = shop.end_of(two)
     assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
     assert shop.engine.facts()["state"] == "stopped"
+
+
+def test_workers_stop_when_nobody_wants_their_results(farm: Farm, tmp_path: Path) -> None:
+    said: list[dict[str, Any]] = []
+    clusters = [Cluster(EngineSettings(**farm.settings), obey, said.append, lambda *_: None) for _ in range(2)]
+    for cluster in clusters:
+        cluster.open()
+    until(lambda: len(clusters[0].seats()) == 2)
+    seats = clusters[0].seats().values()
+    for cluster, seat in zip(clusters, seats, strict=True):
+        spec = {"wait": "politely", "progress": {}, "touch": str(tmp_path / cluster.topic)}
+        cluster.submit(f"{cluster.topic}-1", {"spec": spec}, seat)
+    until(lambda: len({message["task"] for message in said}) == 2)
+    # As when the daemon is killed: the connection ends without a word.
+    clusters[0]._client.close()
+    until((tmp_path / clusters[0].topic).exists)
+    assert not (tmp_path / clusters[1].topic).exists(), "another daemon's tasks go on"
+    clusters[1].close()
+    until((tmp_path / clusters[1].topic).exists)
+    clusters[0].close()
 
 
 # -- encoders of workers that are gone -------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class Seat:
 class Cluster:
     """A connection to a Dask scheduler.
 
+    Attributes:
+        topic: with which the names of all tasks begin; nobody else has it.
+
     Args:
         heard: told of every message of a task; from another thread.
         ended: told the name of a task that has come to an end, and why if not as it should; from another thread.
@@ -85,7 +88,7 @@ class Cluster:
 
     def __init__(self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended) -> None:
         self._settings, self._work, self._heard, self._ended = settings, work, heard, ended
-        self._topic = f"depthflow-{secrets.token_hex(8)}"
+        self.topic = f"depthflow-{secrets.token_hex(8)}"
         self._client: Any = None
         self._futures: dict[str, Any] = {}
         # What asks a worker may have to wait for it.
@@ -120,8 +123,8 @@ class Cluster:
             self._scheduler(), security=self._security(), set_as_default=False, timeout=CONNECT_SECONDS
         )
         self._work = self._work or worker.work
-        self._client.subscribe_topic(self._topic, lambda event: self._heard(event[1]))
-        self._client.register_plugin(worker.Manners(local=self.local))
+        self._client.subscribe_topic(self.topic, lambda event: self._heard(event[1]))
+        self._client.register_plugin(worker.Manners(self.topic, local=self.local))
 
     local = False
 
@@ -150,6 +153,9 @@ class Cluster:
         self._futures.clear()
         client, self._client = self._client, None
         if client is not None:
+            if not self.local and client.status == "running":
+                with contextlib.suppress(Exception):
+                    client.unregister_worker_plugin(self.topic)
             with contextlib.suppress(Exception):
                 client.close(timeout=_CALL_SECONDS)
         self._calls.shutdown(wait=False, cancel_futures=True)
@@ -188,7 +194,7 @@ class Cluster:
         """Have a worker do what an order says."""
         future = self._client.submit(
             self._work,
-            {**order, "task": task, "topic": self._topic},
+            {**order, "task": task, "topic": self.topic},
             key=task,
             workers=[seat.address],
             allow_other_workers=False,

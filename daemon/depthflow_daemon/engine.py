@@ -36,6 +36,10 @@ _SOON_SECONDS = 0.05
 _SEATS_SECONDS = 1.0
 _SLEEP_SECONDS = 30.0
 """Windows open without anybody telling."""
+_START_SECONDS, _FAR_SECONDS = 60.0, 600.0
+"""How long workers may be missing, of this machine and of others, before jobs are given back."""
+_PATIENCE = 3
+"""Questions that a busy scheduler may leave unanswered."""
 _AGAIN_SECONDS = 10.0
 """After a store or a scheduler that failed."""
 
@@ -70,6 +74,8 @@ class Engine:
         self._jobs: list[RunningJob] = []
         self._tasks: dict[str, tuple[RunningJob, Task]] = {}
         self._looked = self._counted = self._used = 0.0
+        self._seated = time.monotonic()
+        self._unanswered = 0
         self._not_before = 0.0
         self._complained = ""
         self._turns = 0
@@ -244,7 +250,7 @@ class Engine:
             self._count(time.monotonic())
         free = [seat for address, seat in self._seats.items() if address not in busy]
         for (running, task), seat in zip(waiting, free, strict=False):
-            task.name = f"depthflow-{running.job.id}-{running.job.attempt}-{secrets.token_hex(4)}"
+            task.name = f"{cluster.topic}-{running.job.id}-{running.job.attempt}-{secrets.token_hex(4)}"
             task.seat, task.pid, task.done, task.began = seat, seat.pid, 0, False
             self._tasks[task.name] = running, task
             cluster.submit(task.name, task.order, seat)
@@ -334,10 +340,18 @@ class Engine:
             return
         if self._cluster is not None and (self._jobs or not self._seats) and now - self._counted >= _SEATS_SECONDS:
             self._count(now)
+        self._miss_workers(now)
         for running in self._jobs:
             self._keep(running, now)
             if running.verdict is not None and running.live:
                 self._end_tasks(running, now)
+
+    def _miss_workers(self, now: float) -> None:
+        """Jobs are not kept where no worker comes for them."""
+        if self._seats or self._cluster is None or not self._jobs:
+            self._seated = now
+        elif now - self._seated > (_FAR_SECONDS if self._settings.address else _START_SECONDS):
+            self._lose("there are no workers")
 
     def _keep(self, running: RunningJob, now: float) -> None:
         """Say that it is being worked on, and hear whether it still should be."""
@@ -377,8 +391,11 @@ class Engine:
         try:
             self._seats = cluster.seats()
         except OSError as error:
-            self._lose(f"the scheduler does not answer: {error}")
+            self._unanswered += 1
+            if self._unanswered >= _PATIENCE:
+                self._lose(f"the scheduler does not answer: {error}")
             return
+        self._unanswered = 0
         for name, (_, task) in list(self._tasks.items()):
             if task.seat is not None and task.seat.address not in self._seats:
                 self._over(name, "died")
@@ -389,6 +406,8 @@ class Engine:
         self._leave()
         for name in list(self._tasks):
             self._over(name, "lost")
+        for running in self._jobs:
+            running.decide("released")
         self._not_before = time.monotonic() + _AGAIN_SECONDS
 
     # -- jobs out --------------------------------------------------------------------------------------------------

@@ -59,15 +59,15 @@ def stop(task: str) -> None:
 
 
 class Manners(WorkerPlugin):
-    """How a worker behaves as a guest of the engine.
+    """How a worker behaves as a guest of an engine.
 
     Args:
-        local: a child of the daemon, which alone decides what a Ctrl-C in its terminal means.
+        topic: of that engine; its tasks' names begin with it.
+        local: the worker is a child of the daemon, which alone decides what a Ctrl-C in its terminal means.
     """
 
-    name = "depthflow"
-
-    def __init__(self, *, local: bool) -> None:
+    def __init__(self, topic: str, *, local: bool) -> None:
+        self.name = topic
         self._local = local
 
     def setup(self, worker: Any) -> None:
@@ -80,7 +80,7 @@ class Manners(WorkerPlugin):
     def teardown(self, worker: Any) -> None:
         """Also when the scheduler is lost: nobody waits for what is being made."""
         with _guard:
-            tokens = list(_tokens.values())
+            tokens = [token for task, token in _tokens.items() if task.startswith(self.name)]
         for token in tokens:
             token.cancel()
 
@@ -93,12 +93,14 @@ def token_of(task: str) -> CancelToken:
 
 def begin(order: dict[str, Any]) -> Say:
     """Tell the topic of an order that it has begun; what tells it more."""
-    worker = get_worker()
+    worker, task = get_worker(), order["task"]
 
     def say(**message: Any) -> None:
-        worker.log_event(
-            order["topic"], {"task": order["task"], "pid": os.getpid(), "worker": worker.address, **message}
-        )
+        worker.log_event(order["topic"], {"task": task, "pid": os.getpid(), "worker": worker.address, **message})
+        known = worker.state.tasks.get(task)
+        if known is None or known.state not in ("executing", "long-running"):
+            # The daemon is gone, and the scheduler has taken back what it asked for.
+            token_of(task).cancel()
 
     say(began=True)
     # If this process dies of what comes now, the message must be out: Dask collects them for 2 ms.
