@@ -43,7 +43,7 @@ async def submit_job(request: Request, response: Response, core: CoreHere, name:
     return core.hub.view(job)
 
 
-@router.get("/jobs")
+@router.get("/jobs", response_model=JobPage)
 def list_jobs(
     core: CoreHere,
     state: Annotated[list[JobState] | None, Query(description="Only jobs in one of these states.")] = None,
@@ -54,7 +54,7 @@ def list_jobs(
     sort: JobSort = "newest",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor_: Annotated[str | None, Query(alias="cursor", max_length=100)] = None,
-) -> JobPage:
+) -> Response:
     """Jobs, a page at a time. A listing that goes on shows every job that was there when it began once."""
     if "\0" in search:
         raise RefusedError(422, "search: no path has a NUL in it")
@@ -68,10 +68,12 @@ def list_jobs(
         limit=limit + 1,
     )
     shown = found[:limit]
-    return JobPage(
+    page = JobPage(
         items=[core.hub.view(job) for job in shown],
         next_cursor=cursor(sort, shown[-1].id) if len(found) > limit else None,
     )
+    # FastAPI would look through all of it once more, which takes a third of the time.
+    return Response(page.model_dump_json(), media_type="application/json")
 
 
 @router.get("/jobs/{number}")
