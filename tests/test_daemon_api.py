@@ -403,6 +403,7 @@ def test_metrics(own: Daemon) -> None:
     ):
         assert line in lines, line
     assert any(line.startswith("process_resident_memory_bytes") for line in lines)
+    assert not [line for line in lines if "_created" in line]
 
 
 class TwoFolders:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from depthflow_daemon.core import Core
 from depthflow_daemon.records import FINAL, Job
 
+# Else every counter has a second line with the time at which it was made.
+disable_created_metrics()
 router = APIRouter(tags=["system"])
 
 
