@@ -14,7 +14,9 @@ from depthflow_daemon.clock import Clock
 from depthflow_daemon.database import Database
 from depthflow_daemon.records import STATES, Attempt, Event, Job, Output, StageTime, State
 
-SELECT = f"SELECT {', '.join(field.name for field in fields(Job))} FROM jobs "  # noqa: S608 - names of our own
+_COLUMNS = [field.name for field in fields(Job)]
+_HELD, _STOPPING = _COLUMNS.index("held"), _COLUMNS.index("stopping")
+SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs "  # noqa: S608 - names of our own
 
 
 class Queries:
@@ -220,5 +222,6 @@ def _event_of(row: sqlite3.Row) -> Event:
 
 
 def job_of(row: sqlite3.Row) -> Job:
-    values = dict(row)
-    return Job(**{**values, "held": bool(values["held"]), "stopping": bool(values["stopping"])})
+    values = list(row)
+    values[_HELD], values[_STOPPING] = bool(values[_HELD]), bool(values[_STOPPING])
+    return Job(*values)

@@ -30,7 +30,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _a_place(core: CoreHere) -> None:
+async def _a_place(core: CoreHere) -> None:
     if core.hub.listeners >= core.limits.streams:
         raise RefusedError(503, f"{core.limits.streams} streams are open already", headers={"Retry-After": "5"})
 

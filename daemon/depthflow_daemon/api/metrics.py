@@ -19,7 +19,7 @@ from depthflow_daemon.core import Core
 from depthflow_daemon.records import FINAL, Job
 
 # Else every counter has a second line with the time at which it was made.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 router = APIRouter(tags=["system"])
 
 

@@ -13,7 +13,8 @@ from depthflow_daemon.core import Core
 from depthflow_daemon.records import Job
 
 
-def _core(request: Request) -> Core:
+async def _core(request: Request) -> Core:
+    # Not async, it would be called on another thread, at a third of what a small request costs.
     core: Core = request.app.state.core
     return core
 

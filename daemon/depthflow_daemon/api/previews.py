@@ -32,7 +32,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _found(core: CoreHere, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]) -> Running:
+async def _found(core: CoreHere, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]) -> Running:
     running = core.previews.get(name)
     if running is None:
         raise RefusedError(404, f"there is no preview {name}", "previews end when nobody looks at them")
