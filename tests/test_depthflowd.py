@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from depthflow_daemon.background import follow
 from depthflow_daemon.config import DaemonSettings
 from depthflow_daemon.service import Bell, Service
 from depthflow_daemon.store import Store
@@ -175,6 +176,36 @@ def test_the_log_is_shown(house: House) -> None:
     (house.root / "state").mkdir()
     (house.root / "state" / "depthflowd.log").write_text("a\nb\nc\n")
     assert house.does("logs", "-n", "2").out == "b\nc\n"
+
+
+def test_a_log_is_followed_over_its_being_put_aside(tmp_path: Path) -> None:
+    file = tmp_path / "d.log"
+    file.write_text("a\nb\n")
+    lines = follow(file, lines=1, go_on=True)
+    assert next(lines) == "b\n"
+    with file.open("a") as stream:
+        stream.write("c\n")
+    assert next(lines) == "c\n"
+    file.rename(tmp_path / "d.log.1")
+    file.write_text("d\n")
+    assert next(lines) == "d\n"
+    lines.close()
+
+
+@pytest.mark.slow
+def test_a_daemon_that_hangs_does_not_answer(house: House) -> None:
+    """Its process is there, and that is all: people and orchestrators are told so."""
+    pid = house.start()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = house.does("status", "--json")
+        assert done.code == 4, done
+        facts = json.loads(done.out)
+        assert (facts["running"], facts["pid"], facts["answers"]) == (True, pid, False)
+        assert "error: " in done.err
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert house.does("status").code == 0
 
 
 # -- systemd -------------------------------------------------------------------------------------------------------

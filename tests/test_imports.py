@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy(args: tuple[str, ...], tmp_path: Path) -> None
     assert loaded_after(script, tmp_path) & HEAVY == set()
 
 
-@pytest.mark.parametrize("name", ["render", "depth", "make", "doctor", "watch", "submit", "jobs", "tail"])
+@pytest.mark.parametrize("name", ["render", "depth", "make", "doctor", "watch", "daemon", "submit", "jobs", "tail"])
 def test_a_commands_help_loads_nothing_heavy_of_ours(name: str, tmp_path: Path) -> None:
     # typer itself takes pydantic to read options.
     assert loaded_after(command(name, "--help"), tmp_path) & HEAVY <= {"pydantic"}

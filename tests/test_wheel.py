@@ -63,6 +63,7 @@ def test_it_carries_its_data_and_no_recipes_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if "training" in name or "test" in name.lower().split("/")[-1]]
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert "depthflow = depthflow.cli:main" in entries
+    assert "depthflowd = depthflow.cli.daemon:depthflowd" in entries
     assert "License-Expression: AGPL-3.0-only" in metadata
     for extra in ("cpu", "gpu", "daemon"):
         assert f"Provides-Extra: {extra}" in metadata

@@ -209,7 +209,7 @@ class Service:
         if running:
             left = end - time.monotonic()
             when = "when they are done" if left == math.inf else f"in {max(0.0, left):.0f} s at most"
-            log.info("ending %s: %d jobs are running; a second signal gives them back", when, running)
+            log.info("ending %s; still running: %d; a second signal gives that back", when, running)
         else:
             log.info("ending", extra={"event": "ending"})
         self._notifier.stopping()

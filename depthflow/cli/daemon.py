@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Start, stop and look after depthflowd, the daemon.", no_args_is_help=True)
 
+_ANSWER_SECONDS = 3.0
+"""For one try; the client makes four."""
 NOT_RUNNING = 3
 """Exit code of `status` where no daemon runs, as systemctl has it."""
 
@@ -232,15 +234,15 @@ def _client(loaded: Loaded) -> Client:
 
     api = loaded.settings.api
     if api.socket not in ("auto", "none"):
-        return Client(f"unix://{api.socket}")
+        return Client(f"unix://{api.socket}", timeout=_ANSWER_SECONDS)
     if api.socket == "auto":
-        return Client()
+        return Client(timeout=_ANSWER_SECONDS)
     if not api.listen:
         raise UsageError("this daemon has no API", "set api.socket or api.listen in its settings")
     from depthflow_daemon.hooks import first_line
 
     token = first_line(api.token_file) if api.token_file is not None else None
-    return Client(f"http://{api.listen}", token=token)
+    return Client(f"http://{api.listen}", token=token, timeout=_ANSWER_SECONDS)
 
 
 def depthflowd() -> None:
