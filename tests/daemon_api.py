@@ -95,6 +95,7 @@ def daemon(
     token: str | None = None,
     folders: Folders | None = None,
     roots: bool = True,
+    work: Path | None = None,
     **limits: Any,
 ) -> Iterator[Daemon]:
     """A daemon in a folder of its own, with a short path, since names of sockets must be short."""
@@ -107,7 +108,7 @@ def daemon(
             store,
             Hub(store),
             engine,
-            Places(home / "work", (root,) if roots else ()),
+            Places(work or home / "work", (root,) if roots else ()),
             folders or NoFolders(),
             Limits(**{"requests_per_second": 100_000.0, **limits}),
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from daemon_api import SMALL, Daemon, daemon, picture, refusal
+from depthflow_daemon import pictures
 from depthflow_daemon.api.app import create_app, schema
 from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.rules import WatchFolder
@@ -358,6 +359,27 @@ def test_small_pictures_of_photo_depth_and_result(own: Daemon) -> None:
     refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 409, "is not a photo")
     photo.unlink()
     refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 404, "not there any more")
+
+
+def test_who_asks_for_many_pictures_at_once_does_not_hold_up_the_api(
+    own: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [own.submit()["id"] for _ in range(6)]
+    go = threading.Event()
+    monkeypatch.setattr(pictures, "_run", lambda order: go.wait(30) and Path(order["to"]).write_bytes(picture()))
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda job=job: codes.append(own.client.get(f"/v1/jobs/{job}/thumbnail").status_code))
+        for job in jobs
+    ]
+    for thread in threads:
+        thread.start()
+    while len(codes) < 2:  # those beyond the fourth are sent away at once
+        assert own.client.get("/healthz").status_code == 200
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [200] * 4 + [503] * 2
 
 
 # -- the rest ------------------------------------------------------------------------------------------------------

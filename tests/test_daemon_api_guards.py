@@ -319,6 +319,13 @@ def test_an_upload_that_is_cut_leaves_nothing(guarded: Daemon) -> None:
         guarded.client.get("/healthz")
 
 
+def test_a_full_disk_is_said_and_nothing_is_left(tiny_disk: Path) -> None:
+    with daemon(work=tiny_disk) as own:
+        refusal(own.client.post("/v1/jobs", files={"photo": ("a.png", b"x" * 1_000_000)}), 507, "disk is full")
+        assert not [file for file in tiny_disk.rglob("*") if file.is_file()]
+        assert own.client.post("/v1/jobs", files={"photo": ("a.png", picture())}).status_code == 201
+
+
 # -- paths ---------------------------------------------------------------------------------------------------------
 
 

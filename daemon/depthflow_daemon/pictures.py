@@ -24,6 +24,8 @@ SIDE = 256
 KEPT = 2000
 """Pictures on the disk; the oldest go first."""
 _SECONDS = 120.0
+_WAITING = 4
+"""More that wait for their picture are sent away: each of them holds a thread of the API."""
 
 
 class Pictures:
@@ -32,6 +34,7 @@ class Pictures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._guard = threading.Lock()
+        self._room = threading.BoundedSemaphore(_WAITING)
 
     def get(self, kind: Kind, file: str, content: str, spec: dict[str, Any]) -> Path:
         """A PNG.
@@ -47,11 +50,18 @@ class Pictures:
         depth = spec.get("depth", {}) if kind == "depth" else {}
         key = hashlib.sha256(json.dumps([kind, file, content, depth, SIDE], sort_keys=True).encode()).hexdigest()
         path = self._folder / f"{key[:40]}.png"
-        with self._guard:
-            if not path.exists():
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _run({"kind": kind, "file": file, "depth": depth, "to": str(path)})
-                self._prune()
+        if path.exists():
+            return path
+        if not self._room.acquire(blocking=False):
+            raise SystemError_("many pictures are being made just now", "try again in some seconds")
+        try:
+            with self._guard:
+                if not path.exists():
+                    self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _run({"kind": kind, "file": file, "depth": depth, "to": str(path)})
+                    self._prune()
+        finally:
+            self._room.release()
         return path
 
     def _prune(self) -> None:

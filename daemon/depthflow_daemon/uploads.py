@@ -8,6 +8,7 @@ results/KEY/           what a job without a place for its results makes of an up
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -23,6 +24,10 @@ from depthflow.errors import OutputError
 from depthflow.video.workfile import explain
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+
+
+class NoSpaceError(OutputError):
+    """The disk with the daemon's own folder is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Uploads:
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
             return Receiving(self, self._incoming / secrets.token_hex(16), name)
         except OSError as error:
-            raise explain(error, self._incoming) from error
+            raise _explained(error, self._incoming) from error
 
     def prune(self, known: set[str], outputs: set[str], *, least_age: float = 3600.0) -> int:
         """Remove what no job knows any more; how many files and folders.
@@ -100,7 +105,7 @@ class Receiving:
             self._digest.update(data)
             self._file.write(data)
         except OSError as error:
-            raise explain(error, self._path) from error
+            raise _explained(error, self._path) from error
 
     def keep(self) -> Upload:
         """The file is whole; one with the same bytes that is there already takes its place.
@@ -120,13 +125,19 @@ class Receiving:
             else:
                 self._path.replace(place)
         except OSError as error:
-            raise explain(error, self._path) from error
+            raise _explained(error, self._path) from error
         return Upload(place, digest, self.name)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # what is still to be written may find no space
             self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _explained(error: OSError, path: Path) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError("the daemon's disk is full", "free some space there, or send less")
+    return explain(error, path)
 
 
 def plain_name(name: str) -> str:

@@ -23,6 +23,7 @@ from depthflow.errors import (
     UsageError,
 )
 from depthflow_daemon.submission import OutputTakenError, RequestReusedError
+from depthflow_daemon.uploads import NoSpaceError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ MEDIA_TYPE = "application/problem+json"
 _STATUS: tuple[tuple[type[DepthFlowError], int], ...] = (
     (RequestReusedError, 409),
     (OutputTakenError, 409),
+    (NoSpaceError, 507),
     (OutputError, 409),
     (SystemError_, 503),
     (UsageError, 422),
@@ -46,6 +48,7 @@ _TITLES: dict[int, str] = {
     429: "Too many requests",
     500: "A fault of the daemon",
     503: "Not possible now",
+    507: "No space left",
 }
 
 
