@@ -41,8 +41,10 @@ def test_a_program_gets_its_arguments_as_they_are_and_the_rest_by_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEPTHFLOW_TOKEN", "secret")
+    monkeypatch.setenv("HOOK_KEY", "secret")
     file = str(tmp_path / "told.json")
-    hook = Hooks(HookSettings(after_job=python(WRITE.format(file), "$HOME; rm *", "")))
+    webhook = WebhookSettings(url="http://127.0.0.1:1", events=("folder-drained",), secret_env="HOOK_KEY")  # noqa: S106
+    hook = Hooks(HookSettings(after_job=python(WRITE.format(file), "$HOME; rm *", ""), webhooks=(webhook,)))
     hook.tell(Happening("before-job", JOB))
     hook.tell(Happening("after-job", JOB))
     hook.close(30)
@@ -53,7 +55,7 @@ def test_a_program_gets_its_arguments_as_they_are_and_the_rest_by_environment(
     assert environment["DEPTHFLOW_SOURCE"] == JOB["source"]
     assert environment["DEPTHFLOW_OUTPUTS"] == "/out/a.mp4\n/out/a.gif"
     assert environment["DEPTHFLOW_ERROR"] == ""
-    assert "DEPTHFLOW_TOKEN" not in environment
+    assert not {"DEPTHFLOW_TOKEN", "HOOK_KEY"} & set(environment)
 
 
 def test_what_fails_is_logged_and_the_next_one_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +36,7 @@ log = logging.getLogger(__name__)
 QUEUE_LENGTH = 1000
 BACKOFF_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
-_SECRETS = ("DEPTHFLOW_TOKEN",)
-"""Variables that no program is given."""
+TOKEN = "DEPTHFLOW_TOKEN"  # noqa: S105 - the name of a variable
 _SAID = 2000
 """Characters of a failed program's words that are logged."""
 
@@ -88,7 +87,8 @@ class Hooks:
         wanted = {event: argv for event, argv in programs.items() if argv}
         if wanted:
             # One queue for all of them: what is told of a job's begin has ended before its end is told.
-            self._add(frozenset(wanted), _Programs(wanted, settings.seconds), "hooks")
+            hidden = {TOKEN, *(webhook.secret_env for webhook in settings.webhooks)}
+            self._add(frozenset(wanted), _Programs(wanted, settings.seconds, hidden), "hooks")
         for webhook in settings.webhooks:
             self._add(frozenset(webhook.events), _Webhook(webhook), f"webhook {shown(webhook.url)}")
 
@@ -161,17 +161,23 @@ class _Queue(threading.Thread):
 
 
 class _Programs:
-    """Runs the program of an event."""
+    """Runs the program of an event.
 
-    def __init__(self, programs: Mapping[HookEvent, tuple[str, ...]], seconds: float) -> None:
-        self._programs, self._seconds = programs, seconds
+    Args:
+        hidden: variables that no program is given.
+    """
+
+    def __init__(
+        self, programs: Mapping[HookEvent, tuple[str, ...]], seconds: float, hidden: Collection[str | None]
+    ) -> None:
+        self._programs, self._seconds, self._hidden = programs, seconds, hidden
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
     def __call__(self, happening: Happening) -> None:
         argv = self._programs[happening.event]
         about = {"event": "hook", "hook": happening.event}
-        environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        environment = {name: value for name, value in os.environ.items() if name not in self._hidden}
         try:
             process = subprocess.Popen(
                 argv,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from depthflow import paths
 from depthflow.errors import SystemError_, UsageError
 from depthflow.settings_file import write_text
 from depthflow_daemon.config import Loaded
@@ -37,7 +38,6 @@ TimeoutStopSec={stop_seconds}
 # A worker that takes too much memory is replaced; the daemon goes on.
 OOMPolicy=continue
 Nice=5
-UMask=0077
 {shelter}
 [Install]
 WantedBy={target}
@@ -65,7 +65,7 @@ ProtectClock=yes
 ProtectHostname=yes
 ProtectProc=invisible
 CapabilityBoundingSet=
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 """
 _SYSTEM_OWNER = """\
 User={user}
@@ -124,7 +124,15 @@ def _places(loaded: Loaded) -> list[Path]:
 
 
 def _in_home(loaded: Loaded) -> bool:
-    return any(path.is_relative_to(home) for path in _places(loaded) for home in ("/home", "/root"))
+    """Something that is needed lies there; the program itself may."""
+    needed = [
+        *_places(loaded),
+        Path(sys.prefix),
+        Path(sys.executable).resolve(),
+        paths.data_root(),
+        loaded.file.absolute(),
+    ]
+    return any(path.is_relative_to(home) for path in needed for home in ("/home", "/root"))
 
 
 def _writable(loaded: Loaded) -> str:
