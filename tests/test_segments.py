@@ -14,7 +14,7 @@ import pytest
 from running import pixels
 from video_samples import everything, moving, psnr, seen, write
 
-from depthflow.errors import Cancelled, FFmpegError, OutputError, UsageError
+from depthflow.errors import Cancelled, FFmpegError, InputError, OutputError, UsageError
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.planning import Piece
 from depthflow.jobs.segments import Segment, join_segments, make_segment, places_of, runs
@@ -201,6 +201,8 @@ def test_sound_is_laid_once_under_the_whole(photo: Path, depth_map: Path, tmp_pa
         file.setframerate(8000)
         file.writeframes((10000 * np.sin(np.arange(8000 * 3) / 3)).astype("<i2").tobytes())
     spec = job(photo, depth_map, tmp_path / "a.mp4", audio=str(sound))
+    with pytest.raises(InputError, match="no such sound file"):
+        make_segment(spec.model_copy(update={"audio": "gone.wav"}), Piece(range(4), (tmp_path / "b.mp4",)))
     segments = made_in_pieces(spec, tmp_path / "work")
     assert [seen(segment.files[0]).audio_seconds for segment in segments] == [None] * 3
     join_segments(spec, segments)

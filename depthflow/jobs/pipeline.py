@@ -119,7 +119,8 @@ def make(
     warm(spec.depth)
     plans = plan_outputs(spec)
     if piece is not None:
-        plans = [cut(plans[0], piece)]
+        # Its sound is laid under the whole.
+        plans, spec = [cut(plans[0], piece)], spec.model_copy(update={"audio": None})
     context.warm(spec.render.gl_backend, spec.render.gl_device)
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)

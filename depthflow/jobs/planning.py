@@ -62,9 +62,7 @@ class Piece:
 def cut(plan: Plan, piece: Piece) -> Plan:
     """The plan for a piece of an output."""
     output = plan.spec.model_copy(update={"overwrite": True})
-    return replace(
-        plan, spec=output, paths=piece.files, shown=plan.shown[piece.frames.start : piece.frames.stop], notes=()
-    )
+    return replace(plan, spec=output, paths=piece.files, shown=plan.shown[piece.frames.start : piece.frames.stop])
 
 
 def plan_outputs(spec: JobSpec) -> list[Plan]:

@@ -33,6 +33,7 @@ class Segment:
         frames: that each of them holds.
         width, height: of a file's frames in pixels.
         encoder: what encoded it.
+        seconds: that it took.
     """
 
     first: int
@@ -41,6 +42,7 @@ class Segment:
     width: int
     height: int
     encoder: str
+    seconds: float = 0.0
 
 
 def runs(output: OutputSpec, seconds: float) -> list[range]:
@@ -83,9 +85,20 @@ def make_segment(
     Raises:
         As `pipeline.make`.
     """
-    result = make(spec.model_copy(update={"audio": None}), report=report, cancel=cancel, piece=piece)
+    if piece.frames.start > 0:
+        # Whether the sound can be had is looked at once, before the first piece is drawn.
+        spec = spec.model_copy(update={"audio": None})
+    result = make(spec, report=report, cancel=cancel, piece=piece)
     made = result.outputs[0]
-    segment = Segment(piece.frames.start, piece.files, len(piece.frames), made.width, made.height, made.encoder)
+    segment = Segment(
+        first=piece.frames.start,
+        files=piece.files,
+        frames=len(piece.frames),
+        width=made.width,
+        height=made.height,
+        encoder=made.encoder,
+        seconds=made.seconds,
+    )
     return segment, result
 
 
@@ -145,7 +158,7 @@ def join_segments(
             fps=output.fps,
             bytes=facts.bytes,
             encoder=first.encoder,
-            seconds=time.monotonic() - started,
+            seconds=sum(segment.seconds for segment in segments) + time.monotonic() - started,
         )
         for joiner, facts in zip(joiners, found, strict=True)
     )
