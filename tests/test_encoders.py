@@ -122,6 +122,8 @@ def test_transparent_avif_is_made_by_an_encoder_that_takes_grey_pictures() -> No
     asked = choose_encoder(FORMATS["avif"], "libsvtav1", alpha=True)
     assert asked.name == "libaom-av1"
     assert asked.note == "libaom-av1 is used instead of libsvtav1 (libsvtav1: it keeps no transparency)"
+    with pytest.raises(UnknownNameError, match="preset of libaom-av1"):
+        ENCODERS[asked.name].speed("12")  # SVT-AV1 has such a one
 
 
 def test_transparency_is_for_software(trials: list[tuple[str, str]]) -> None:

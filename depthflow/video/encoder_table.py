@@ -121,7 +121,7 @@ _TABLE = (
     ),
     Encoder(
         "libaom-av1", ("av1",), knob="crf", scale=(60, 40, 30, 16), limits=(0, 63),
-        preset=("cpu-used", (), "6"), options={"row-mt": "1"}, steady={"b:v": "0"}, grey=True,
+        preset=("cpu-used", tuple(map(str, range(9))), "6"), options={"row-mt": "1"}, steady={"b:v": "0"}, grey=True,
     ),
     Encoder(
         "libvpx-vp9", ("vp9",), knob="crf", scale=(60, 40, 30, 15), limits=(0, 63),
