@@ -270,7 +270,7 @@ def wanted(
 
     photos = [*(photos or ()), *([] if listed is None else _listed(listed))]
     if not photos and like is None:
-        raise UsageError("no photo is named", "depthflow render photo.jpg; or --like VIDEO, which knows its photo")
+        raise UsageError("no photo is named", "name one, such as photo.jpg; or --like VIDEO, which knows its photo")
     batch = bool(photos) and (is_batch(photos) or listed is not None)
     photos = expanded(photos)
     if batch and depth is not None:
