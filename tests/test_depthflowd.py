@@ -24,6 +24,9 @@ from depthflow_daemon.vitals import Vitals
 from houses import SETTINGS, House
 from running import environment, pixels
 
+from depthflow.client import Client
+from depthflow.errors import DepthFlowError
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 SHORT = {"outputs": [{"size": "64x48", "fps": 8, "duration": 0.5}]}
@@ -176,6 +179,32 @@ def test_the_log_is_shown(house: House) -> None:
     (house.root / "state").mkdir()
     (house.root / "state" / "depthflowd.log").write_text("a\nb\nc\n")
     assert house.does("logs", "-n", "2").out == "b\nc\n"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_over_tcp_a_token_opens_it_and_stands_nowhere(house: House, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = "hush-0123456789-abcdefghij"  # noqa: S105
+    (house.root / "token").write_text(token + "\n")
+    (house.root / "token").chmod(0o644)
+    house.file.write_text(
+        SETTINGS + f'[api]\nsocket = "none"\nlisten = "{host}:{port}"\ntoken_file = "token"\n[logs]\nlevel = "debug"\n'
+    )
+    house.start()
+    status = house.does("status")
+    assert status.code == 0, status.err
+    assert f"http://127.0.0.1:{port}" in status.out
+    with Client(f"http://127.0.0.1:{port}", token="wrong" + token) as stranger:
+        with pytest.raises(DepthFlowError, match="token"):
+            stranger.system()
+        assert stranger.health().status == "ok", "that is no secret"
+    assert house.does("stop").code == 0
+    assert "token: other users can open it" in house.log()
+    for file in (house.root / "state").rglob("*"):
+        assert not file.is_file() or token.encode() not in file.read_bytes(), file
 
 
 def test_a_log_is_followed_over_its_being_put_aside(tmp_path: Path) -> None:

@@ -22,14 +22,13 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from depthflow import __version__
 from depthflow.errors import UsageError
 from depthflow_daemon.config import HookEvent, HookSettings, WebhookSettings
-from depthflow_daemon.logs import hide
+from depthflow_daemon.logs import hide, secret_in
 
 log = logging.getLogger(__name__)
 
@@ -297,7 +296,7 @@ def secret_of(settings: WebhookSettings, environ: Mapping[str, str] = os.environ
     """
     secret = ""
     if settings.secret_file is not None:
-        secret, place = first_line(settings.secret_file), str(settings.secret_file)
+        secret, place = secret_in(settings.secret_file), str(settings.secret_file)
     elif settings.secret_env is not None:
         secret, place = environ.get(settings.secret_env, ""), f"environment variable {settings.secret_env}"
     else:
@@ -306,15 +305,6 @@ def secret_of(settings: WebhookSettings, environ: Mapping[str, str] = os.environ
         raise UsageError(f"{place}: holds no secret", f"the webhook {shown(settings.url)} wants one")
     hide(secret)
     return secret
-
-
-def first_line(file: Path) -> str:
-    """Raises UsageError: it cannot be read."""
-    try:
-        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file in UTF-8"
-        raise UsageError(f"{file}: cannot be read: {why}") from None
 
 
 def shown(url: str) -> str:

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
-from depthflow.errors import OutputError
+from depthflow.errors import OutputError, UsageError
 from depthflow_daemon.config import LogSettings
+
+log = logging.getLogger(__name__)
 
 FLOOD_SECONDS = 60.0
 """A warning that was told is only counted for so long."""
@@ -31,6 +34,23 @@ def hide(secret: str) -> None:
     """Have this text never stand in the log."""
     if secret:
         _secrets.add(secret)
+
+
+def secret_in(file: Path) -> str:
+    """A file's first line, which stands in no log from now on.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        secret = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        if sys.platform != "win32" and file.stat().st_mode & 0o077:
+            log.warning("%s: other users can open it: chmod 600", file)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file in UTF-8"
+        raise UsageError(f"{file}: cannot be read: {why}") from None
+    hide(secret)
+    return secret
 
 
 class _Lines(logging.Formatter):

@@ -26,10 +26,10 @@ from depthflow_daemon.config import DaemonSettings, host_and_port
 from depthflow_daemon.core import Core, Limits, Places
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.folders import Folders
-from depthflow_daemon.hooks import Hooks, first_line
+from depthflow_daemon.hooks import Hooks
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.journal import Journal
-from depthflow_daemon.logs import hide
+from depthflow_daemon.logs import hide, secret_in
 from depthflow_daemon.notify import Notifier
 from depthflow_daemon.records import Job, State
 from depthflow_daemon.store import Store
@@ -196,7 +196,7 @@ class Service:
         # FastAPI takes a second to load, which `depthflow watch` does not need.
         from depthflow_daemon.api.server import Server
 
-        token = first_line(api.token_file) if api.token_file is not None else os.environ.get("DEPTHFLOW_TOKEN", "")
+        token = secret_in(api.token_file) if api.token_file is not None else os.environ.get("DEPTHFLOW_TOKEN", "")
         hide(token)
         return Server(core, unix=socket, listen=listen, token=token or None)
 

@@ -147,7 +147,8 @@ def _print_status(found: dict[str, Any], trouble: DepthFlowError | None, as_json
         return
     word = ", draining" if system["draining"] else ", paused" if system["paused"] else ""
     typer.echo(f"depthflowd {system['version']} runs{word}: process {system['pid']}, {found['address']}")
-    typer.echo("jobs     " + ", ".join(f"{count} {state}" for state, count in system["jobs"].items() if count))
+    jobs = ", ".join(f"{count} {state}" for state, count in system["jobs"].items() if count)
+    typer.echo(f"jobs     {jobs or 'none'}")
     busy = sum(worker["state"] == "busy" for worker in system["workers"])
     typer.echo(f"workers  {len(system['workers'])} warm, {busy} busy")
     for folder in found["folders"]:
@@ -239,10 +240,14 @@ def _client(loaded: Loaded) -> Client:
         return Client(timeout=_ANSWER_SECONDS)
     if not api.listen:
         raise UsageError("this daemon has no API", "set api.socket or api.listen in its settings")
-    from depthflow_daemon.hooks import first_line
+    from depthflow_daemon.config import host_and_port
+    from depthflow_daemon.logs import secret_in
 
-    token = first_line(api.token_file) if api.token_file is not None else None
-    return Client(f"http://{api.listen}", token=token, timeout=_ANSWER_SECONDS)
+    token = secret_in(api.token_file) if api.token_file is not None else None
+    host, port = host_and_port(api.listen)
+    # All addresses of a machine are none that can be asked.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return Client(f"http://{f'[{host}]' if ':' in host else host}:{port}", token=token, timeout=_ANSWER_SECONDS)
 
 
 def depthflowd() -> None:
