@@ -84,7 +84,7 @@ class Shop:
         return job.id
 
     def end_of(self, job: int) -> Job:
-        assert self._ended[job].wait(60), "nothing became of the job"
+        assert self._ended[job].wait(120), "nothing became of the job"
         self._ended[job].clear()
         return self.store.get(job)
 
@@ -112,7 +112,7 @@ def shops(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
         shop.store.close()
 
 
-def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -187,7 +187,7 @@ def test_running_jobs_are_stopped_and_those_that_do_not_listen_are_ended(
 def test_a_closing_engine_gives_back_what_runs(shops: Callable[..., Shop]) -> None:
     shop = shops()
     job = shop.job(wait="politely", progress={"stage": "render"})
-    assert shop.moved.wait(60)
+    assert shop.moved.wait(120)
     shop.engine.close(0)
     found = shop.store.get(job)
     assert (found.state, found.crashes, found.orphaned) == ("queued", 0, 0)
@@ -438,10 +438,10 @@ def test_a_job_that_is_stopped_leaves_no_piece(tmp_path: Path, photo: Path, dept
             progress=lambda _, event: moved.set() if event["stage"] == "render" and event["done"] else None,
         )
         engine.start()
-        assert moved.wait(60)
+        assert moved.wait(120)
         assert list(out.parent.glob(".*.part/.0-*"))
         store.cancel(job.id)
-        assert over.wait(60)
+        assert over.wait(120)
         assert store.get(job.id).state == "cancelled"
         assert not out.parent.exists(), "a folder that was made for it goes too"
         engine.close(0)

@@ -68,7 +68,7 @@ def test_what_becomes_of_the_photo_afterwards(folder: Path, photo: Path, depth_m
 
 def work_file(folder: Path) -> Path:
     """The hidden file that a job writes to, once there is one."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for file in (folder / "out").rglob(".*.part.mp4"):
             return file
