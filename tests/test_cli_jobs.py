@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,9 @@ def test_waiting_shows_what_render_shows(running: Daemon) -> None:
     assert done.code == 0, done.err
     assert done.out.startswith("cat.mp4: ") or "/cat.mp4: " in done.out
     assert (running.root / "cat.mp4").read_bytes() == b"0123456789"
+    again = ask(running, "submit", "cat.png", *TINY, "--wait", "-o", "cat.mp4", "--overwrite", "--json")
+    assert again.event("queued")["job"]["same_as"] == 1
+    assert again.event("done")["outputs"][0]["path"] == str(running.root / "cat.mp4"), "who did the work is waited for"
 
 
 def test_results_of_photos_that_are_sent_are_fetched(running: Daemon, tmp_path: Path, depth_map: Path) -> None:
@@ -169,6 +174,23 @@ def test_a_photo_from_standard_input(running: Daemon, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert (tmp_path / "a.gif").read_bytes() == b"0123456789"
     assert running.store.get(1).source.endswith(".png") or running.store.get(1).source
+
+
+def test_a_photo_of_the_web_is_fetched_here_and_sent(running: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "my cat.png").write_bytes(picture(4))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        try:
+            done = ask(running, "submit", f"http://127.0.0.1:{web.server_port}/my%20cat.png?a=b", *TINY, "--json")
+        finally:
+            web.shutdown()
+            thread.join()
+    (job,) = _queued(done)
+    assert job.source == "my cat.png"
+    detail = running.done(running.client.get(f"/v1/jobs/{job.id}"))
+    assert Path(detail["spec"]["photo"]).read_bytes() == picture(4)
 
 
 def test_exit_codes_of_waiting_are_those_of_render(running: Daemon) -> None:
