@@ -24,9 +24,9 @@ import httpx
 from depthflow_daemon.api.server import Server
 from depthflow_daemon.core import Core, Places
 from depthflow_daemon.hub import Hub
-from depthflow_daemon.preview_worker import FRAME, HEADER
 from depthflow_daemon.store import Store
 
+from depthflow.client.frames import Packets
 from depthflow.jobs.preview import sample_photo
 
 SIZES = ((80, 80), (160, 90), (320, 180), (640, 360))
@@ -53,16 +53,11 @@ class _NoEngine:
 
 def revisions(answer: httpx.Response) -> Iterator[int]:
     """The revision of each frame, when it has come whole."""
-    read = bytearray()
+    packets = Packets()
     for chunk in answer.iter_raw():
-        read += chunk
-        while len(read) >= HEADER.size:
-            _, kind, _, _, revision, _, length = HEADER.unpack_from(read)
-            if len(read) < HEADER.size + length:
-                break
-            assert kind == FRAME, read[HEADER.size : HEADER.size + length]
-            del read[: HEADER.size + length]
-            yield revision
+        for frame in packets.feed(chunk):
+            assert not frame.problem, frame.problem
+            yield frame.revision
 
 
 def main() -> None:
