@@ -103,6 +103,9 @@ def overhead(folder: Path) -> None:
     warm = statistics.median(warm_seconds(folder, specs)[5:])
     row("a job, from end to end", f"{1000 * step:.0f} ms")
     row("a job, from its start to its end", f"{1000 * statistics.median(span for (span,) in spans):.0f} ms")
+    timings = asked(folder, "SELECT timings FROM attempts WHERE outcome = 'done' ORDER BY job DESC")
+    stages = statistics.median(sum(json.loads(timing).values()) for (timing,) in timings)
+    row("its stages within the worker", f"{1000 * stages:.0f} ms")
     row("the same in a warm process", f"{1000 * warm:.0f} ms")
     row("overhead of a job", f"{1000 * (step - warm):.0f} ms")
 

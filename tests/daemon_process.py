@@ -76,8 +76,8 @@ class Daemon:
         self.wait_for(lambda: text in self.said, f"a line with {text!r}")
         return next(line for line in self.said.splitlines() if text in line)
 
-    def wait_for(self, true: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+    def wait_for(self, true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
         while not true():
             assert self.process.poll() is None, f"ended without {what}: {self.said}"
             assert time.monotonic() < deadline, f"no {what}: {self.said}"

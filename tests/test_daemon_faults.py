@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from daemon_process import (
+    PATIENCE,
     SMALL,
     Daemon,
     contents_of,
@@ -388,7 +389,10 @@ def workers_killed(folder: Path, rounds: int, photo: Path, depth_map: Path, daem
             names.append(f"{turn}-{number}")
             different(photo, depth_map, folder / "in" / f"{names[-1]}.png", 2 * turn + number)
         daemon.wait_for(lambda: bool(rows(folder, "SELECT 1 FROM jobs WHERE state = 'running'")), "running job")
-        daemon.wait_for(lambda: bool(daemon.children()), "worker")
+        if chance.random() < 0.8:
+            daemon.wait_for(lambda: any((folder / "out").glob(".*.part.mp4")), "work file", 4 * PATIENCE)
+        else:
+            daemon.wait_for(lambda: bool(daemon.children()), "process")
         time.sleep(chance.random() * 0.5)
         if children := daemon.children():
             kill(chance.choice(children))

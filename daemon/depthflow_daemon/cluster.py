@@ -49,6 +49,8 @@ _DASK = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.admin.system-monitor.disk": False,
+    # What it remembers of everything that it did: 8 MB more for every 300 jobs, until there are 1,000 of each.
+    "distributed.admin.low-level-log-length": 100,
     # Nothing of ours lies in Dask's memory that could be moved to a disk.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
