@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -304,6 +306,32 @@ def test_where_server_and_token_come_from(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("DEPTHFLOW_TOKEN", "xyz")
     assert Address.find().token == "xyz"  # noqa: S105
     assert Address.find(f"unix://{tmp_path}/s").token is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+def test_the_machines_own_daemon_is_found_where_the_user_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEPTHFLOW_RUNTIME_DIR", str(tmp_path / "run"))
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    monkeypatch.setattr("depthflow.client.address.SYSTEM_SOCKET", folder / "s")
+    own = tmp_path / "run" / "depthflowd.sock"
+    assert Address.find().socket == own
+    with daemon() as running:
+        running.socket.rename(folder / "s")
+        assert Address.find().socket == folder / "s"
+        # It lies in a folder that only its owner may enter.
+        before = os.geteuid()
+        folder.chmod(0)
+        try:
+            if not before:
+                os.seteuid(65534)
+            with CLIENTS["sync"]() as client, pytest.raises(ServerError, match="belongs to another user"):
+                client.system()
+        finally:
+            os.seteuid(before)
+            folder.chmod(0o700)
 
 
 @pytest.mark.parametrize("text", ["", "two words", "zwölf", "x" * 5000, "a\nb"])

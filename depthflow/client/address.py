@@ -59,7 +59,7 @@ class Address:
         if server is None:
             own = paths.socket_file()
             named = bool(os.environ.get("DEPTHFLOW_SOCKET"))
-            return cls._unix(SYSTEM_SOCKET if not named and not own.exists() and SYSTEM_SOCKET.exists() else own)
+            return cls._unix(SYSTEM_SOCKET if not named and not _there(own) and _there(SYSTEM_SOCKET) else own)
         try:
             parts = urlsplit(server)
         except ValueError:  # such as half of an IPv6 address
@@ -89,6 +89,14 @@ class Address:
         if not good or parts.query or parts.fragment:
             raise _no_address(server)
         return cls(server.rstrip("/"), token=token)
+
+
+def _there(socket: Path) -> bool:
+    """Also if it lies in a folder that is another user's: then connecting says so."""
+    try:
+        return socket.exists()
+    except PermissionError:
+        return True
 
 
 def _no_address(server: str) -> UsageError:
