@@ -268,7 +268,7 @@ def photos_of(file: Path) -> list[Path]:
     stem = file.name.removesuffix(file.suffix)
     stem = stem.removesuffix(".depth")
     near = [file.with_name(stem), *(file.with_name(stem + x) for s in PHOTO_SUFFIXES for x in (s, s.upper()))]
-    return [photo for photo in near if is_photo(photo.name) and file in companions(photo) and _is_file(photo)]
+    return [photo for photo in near if is_photo(photo.name) and _is_file(photo) and file in companions(photo)]
 
 
 def _is_file(path: Path) -> bool:
