@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 20.0
 """A worker that was told to stop is ended by force after this."""
 _LOOK_SECONDS = 0.5
-_SOON_SECONDS = 0.05
+_SOON_SECONDS = 0.1
 """While a worker is being waited for."""
 _SEATS_SECONDS = 1.0
 _SLEEP_SECONDS = 30.0
