@@ -228,6 +228,11 @@ class TestBuiltin:
         assert min(depth.shape) >= 32
         assert np.isfinite(depth).all()
 
+    def test_a_mirrored_photo_has_the_mirrored_depth(self) -> None:
+        photo = np.random.default_rng(2).integers(0, 256, (96, 384, 3), dtype=np.uint8)
+        turned = estimate(np.ascontiguousarray(photo[:, ::-1]), provider="cpu").depth
+        np.testing.assert_allclose(turned[:, ::-1], estimate(photo, provider="cpu").depth, atol=1e-3)
+
     def test_repeats_itself(self) -> None:
         photo = np.random.default_rng(1).integers(0, 256, (60, 90, 3), dtype=np.uint8)
         np.testing.assert_array_equal(estimate(photo).depth, estimate(photo).depth)

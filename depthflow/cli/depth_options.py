@@ -29,7 +29,11 @@ NetworkSize = Annotated[
 Tiles = Annotated[int | None, option(DEPTH, "--tiles", help="Parts along the longer side, for finer depth; 1 to 8.")]
 Flip = Annotated[
     bool | None,
-    option(DEPTH, "--flip/--no-flip", help="Average with the mirrored photo's depth: steadier, twice the time."),
+    option(
+        DEPTH,
+        "--flip/--no-flip",
+        help="Average with the mirrored photo's depth, twice the time; the built-in does anyway.",
+    ),
 ]
 Far = Annotated[
     float | None, option(DEPTH, "--depth-far", help="Depth that becomes farthest, 0 to 1; what is behind too.")
