@@ -156,10 +156,19 @@ def render(
     return make_job(spec, report=report, cancel=cancel)
 
 
-def make_job(spec: JobSpec, *, report: Report = silent, cancel: CancelToken | None = None) -> Result:
+def make_job(
+    spec: JobSpec, *, report: Report = silent, cancel: CancelToken | None = None, decode_all: bool = False
+) -> Result:
     """`pipeline.make` with the limits and the cache of the user's settings."""
     settings = load_settings().settings
-    return make(spec, report=report, cancel=cancel, limits=_limits(settings), cache_bytes=_cache_bytes(settings))
+    return make(
+        spec,
+        report=report,
+        cancel=cancel,
+        limits=_limits(settings),
+        cache_bytes=_cache_bytes(settings),
+        decode_all=decode_all,
+    )
 
 
 def _depth_of(photo: Photo, spec: DepthSpec) -> NDArray[np.float32]:

@@ -141,7 +141,8 @@ def _make(order: dict[str, Any], spec: Any, report: Report, token: CancelToken) 
     """The whole job."""
     from depthflow.api import make_job
 
-    return _told(make_job(spec, report=report, cancel=token))
+    # Nobody looks at it soon: a writer that was killed may leave a shorter video that plays.
+    return _told(make_job(spec, report=report, cancel=token, decode_all=True))
 
 
 def _segment(

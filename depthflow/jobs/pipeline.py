@@ -70,6 +70,7 @@ class _Run:
 
     report: Report
     cancel: CancelToken
+    decode_all: bool = False
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -95,6 +96,7 @@ def make(
     cache_bytes: int = CACHE_BYTES,
     stdin: BinaryIO | None = None,
     piece: Piece | None = None,
+    decode_all: bool = False,
 ) -> Result:
     """Make every output of a job.
 
@@ -105,13 +107,14 @@ def make(
         cache_bytes: what the cache of depth maps may hold; 0 leaves it alone.
         stdin: where a photo named "-" is read from; the process's standard input if None.
         piece: make only these frames of the only output; see `segments`.
+        decode_all: decode every video to its end before it gets its name; see `VideoWriter`.
 
     Raises:
         UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`. No output is left half-written.
     """
     from depthflow.render import context
 
-    run = _Run(report, cancel or CancelToken())
+    run = _Run(report, cancel or CancelToken(), decode_all)
     started = time.monotonic()
     spec = resolve(spec)
     named(spec.layers.fill)  # one that cannot be loaded is said now
