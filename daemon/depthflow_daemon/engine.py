@@ -40,6 +40,8 @@ _START_SECONDS, _FAR_SECONDS = 60.0, 600.0
 """How long workers may be missing, of this machine and of others, before jobs are given back."""
 _PATIENCE = 3
 """Questions that a busy scheduler may leave unanswered."""
+_CLOCK_SECONDS = 1.0
+"""The wall clock may be set back so far before anybody minds."""
 _AGAIN_SECONDS = 10.0
 """After a store or a scheduler that failed."""
 
@@ -77,6 +79,7 @@ class Engine:
         self._seated = time.monotonic()
         self._unanswered = 0
         self._not_before = 0.0
+        self._ahead = time.time() - time.monotonic()
         self._complained = ""
         self._turns = 0
 
@@ -338,6 +341,11 @@ class Engine:
         if self._cluster is not None and not self._cluster.alive:
             self._lose("the scheduler is gone")
             return
+        ahead = time.time() - time.monotonic()
+        if ahead < self._ahead - _CLOCK_SECONDS and self._cluster is not None and not self._settings.address:
+            # Dask reckons with the wall clock: it would sit still until the old time comes again.
+            self._lose("the clock was set back")
+        self._ahead = ahead
         if self._cluster is not None and (self._jobs or not self._seats) and now - self._counted >= _SEATS_SECONDS:
             self._count(now)
         self._miss_workers(now)
