@@ -190,6 +190,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                     metadata={"comment": embedded(spec, output, plan.format.name)},
                     overwrite=output.overwrite,
                     frames=len(plan.shown),
+                    verify="decode" if run.decode_all else "auto",
                     stereo=stereo_of(output.view),
                     poll=run.cancel.check,
                 )
