@@ -296,6 +296,9 @@ class TestOnnx:
             info.mkdir()
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n")
             (info / "RECORD").write_text(f"{module}/__init__.py,,\n")
+            # Newer Pythons tell of files that are there only.
+            (tmp_path / module).mkdir()
+            (tmp_path / module / "__init__.py").touch()
         monkeypatch.syspath_prepend(str(tmp_path))
         assert "onnxruntime-gpu 1.2.3" in depth.onnx_packages()
         assert "onnxruntime-extensions 1.2.3" not in depth.onnx_packages()
