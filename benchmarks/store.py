@@ -36,7 +36,7 @@ def filled(path: Path, jobs: int) -> Store:
                 (
                     f"{n:064x}",
                     states[n % len(states)],
-                    f"/home/somebody/pictures/2026/summer/{n}.jpg",
+                    f"pictures/2026/summer/{n}.jpg",
                     spec,
                     n % 7,
                     "22:00-06:00" if n % 5 == 0 else "",

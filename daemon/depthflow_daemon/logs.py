@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ def secret_in(file: Path) -> str:
     return secret
 
 
-class _Lines(logging.Formatter):
+class _Lines(ABC, logging.Formatter):
     """One line a record, and behind it those of its exception; no secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -64,8 +65,8 @@ class _Lines(logging.Formatter):
                 text = text.replace(plain, "***").replace(json.dumps(plain)[1:-1], "***")
         return text
 
-    def line(self, record: logging.LogRecord) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def line(self, record: logging.LogRecord) -> str: ...
 
     def trace(self, record: logging.LogRecord) -> str:
         return self.formatException(record.exc_info) if record.exc_info else ""
