@@ -74,8 +74,8 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
         & .timeline--value { color: $text-accent; }
         & .timeline--lane-here { background: $surface-lighten-1; }
         & .timeline--curve { color: $text-muted; }
-        & .timeline--curve-here { color: $secondary; }
-        & .timeline--key { color: $primary; text-style: bold; }
+        & .timeline--curve-here { color: $text-success; }
+        & .timeline--key { color: $text-primary; text-style: bold; }
         & .timeline--key-here { color: $accent; text-style: bold reverse; }
         & .timeline--playhead { color: $warning; text-style: bold; }
         & .timeline--playhead-lane { background: $warning-muted; }
@@ -222,7 +222,7 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
     @property
     def _names(self) -> int:
         """Columns of the names and values."""
-        return 28 if self.size.width >= 100 else 24
+        return 30 if self.size.width >= 100 else 26 if self.size.width >= 60 else 16
 
     def view(self) -> View:
         """All that is drawn."""

@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 AFTERS: tuple[After, ...] = get_args(After)
+_HARDLY = 1e-6
+"""Seconds by which a key may stand beside where it is to stand before its time is written anew."""
 _RESTS = {"add": 0.0, "multiply": 1.0}
 """The value that changes nothing; for `set` it is the parameter's own."""
 
@@ -197,7 +199,23 @@ class TimelineModel:
 
     def set_loop(self, loop: bool) -> None:
         """Begin anew with each pass. 100 % moves by a frame, and with it what is counted by it."""
-        self._set({**self._data, "loop": loop})
+        data = {**self._data, "loop": loop}
+        parsed = _parsed(data)
+        tracks = self._tracks()
+        for index, (track, row) in enumerate(zip(parsed.tracks, self._rows, strict=True)):
+            if self._row(track, data).problem and not row.problem:
+                tracks[index] = {**tracks[index], "keys": self._fitted(index, self._end(data))}
+        self._set({**data, "tracks": tracks})
+
+    def _fitted(self, track: int, end: float) -> list[dict[str, Any]]:
+        """The keys where they stand, but none behind that end, and no hold longer than until the next key."""
+        spots = self._rows[track].keys
+        times = [end if spot.seconds >= self.end - HAIR else min(spot.seconds, end) for spot in spots]
+        holds = [
+            min(spot.hold, after - at) for spot, at, after in zip(spots, times, [*times[1:], math.inf], strict=True)
+        ]
+        keys = [{**key, "hold": span(hold)} for key, hold in zip(self._keys(track), holds, strict=True)]
+        return self._placed(keys, times, end)
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
@@ -309,20 +327,25 @@ class TimelineModel:
         seconds = self._inside(seconds)
         return "100%" if seconds >= self.end - HAIR else written(seconds, "seconds", self.end, 0.0)
 
-    def _placed(self, keys: list[dict[str, Any]], times: list[float]) -> list[dict[str, Any]]:
+    def _placed(self, keys: list[dict[str, Any]], times: list[float], end: float | None = None) -> list[dict[str, Any]]:
         """The keys at those times: each in its own form, and left as it is written where that is true already."""
+        end = self.end if end is None else end
         before, placed = 0.0, []
-        for key, seconds in zip(keys, times, strict=True):
-            at = key["at"]
-            stands = resolved(at, self.end, before)
-            # The engine takes what is a little behind the end for the end.
-            stands = self.end if self.end < stands <= self.frames / self.fps + HAIR else stands
-            if abs(stands - seconds) > 1e-6 or stands < before - HAIR / 2:
-                at = written(seconds, form_of(at), self.end, before)
-                stands = resolved(at, self.end, before)
+        for index, (key, seconds) in enumerate(zip(keys, times, strict=True)):
+            at, hold = key["at"], parse_time(key.get("hold", 0.0), "hold").seconds(end)
+            stands = self._stands(at, before, end)
+            if abs(stands - seconds) > _HARDLY or stands < before - HAIR / 2:
+                most = times[index + 1] - hold if index + 1 < len(times) else None
+                at = written(seconds, form_of(at), end, before, most)
+                stands = self._stands(at, before, end)
             placed.append(with_at(key, at))
-            before = max(0.0, stands) + parse_time(key.get("hold", 0.0), "hold").seconds(self.end)
+            before = stands + hold
         return placed
+
+    def _stands(self, at: str | float, before: float, end: float) -> float:
+        """Where the engine puts it: a little behind the end counts as the end."""
+        seconds = max(0.0, resolved(at, end, before))
+        return end if end < seconds <= self.frames / self.fps + HAIR else seconds
 
     def _edit_key(self, track: int, key: int, changed: Mapping[str, Any]) -> None:
         keys = self._keys(track)

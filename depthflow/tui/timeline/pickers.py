@@ -36,7 +36,8 @@ class _Question(ModalScreen[str | None]):
     _Question { align: center middle; }
     _Question > Vertical { width: 64; max-width: 95%; height: auto; max-height: 90%; background: $panel;
                            border: round $primary; padding: 0 1; }
-    _Question Input { border: none; height: 1; padding: 0; margin: 1 0 0 0; background: $boost; }
+    _Question Input { border: none; height: 1; padding: 0 1; margin-top: 1; background: $surface; }
+    _Question Input:focus { border: none; }
     _Question .hint { color: $text-muted; }
     _Question .problem { color: $text-error; }
     _Question OptionList { height: auto; max-height: 16; border: none; background: $panel; margin-top: 1; padding: 0; }

@@ -36,20 +36,18 @@ def resolved(at: str | float, length: float, before: float) -> float:
     return before + seconds if time.sign == "+" else length - seconds if time.sign == "-" else seconds
 
 
-def written(seconds: float, form: Form, length: float, before: float) -> str:
-    """The shortest text of that form that is not before `before`, and hardly anything beside `seconds`.
+def written(seconds: float, form: Form, length: float, before: float, most: float | None = None) -> str:
+    """The shortest text of that form that means hardly anything beside `seconds`.
 
     Args:
-        seconds, length, before: as in `resolved`.
+        seconds, length, before: as in `resolved`; what is written is not before `before`.
+        most: seconds that it is not behind; the end if not given.
     """
+    most = max(length, seconds) if most is None else most
     for digits in _DIGITS:
         text = _text(seconds, form, length, before, digits)
         value = resolved(text, length, before)
-        if (
-            abs(value - seconds) <= _NEAR
-            and value >= 0
-            and before - HAIR / 2 <= value <= max(length, seconds) + HAIR / 2
-        ):
+        if abs(value - seconds) <= _NEAR and max(0.0, before) - HAIR / 2 <= value <= most + HAIR / 2:
             return text
     return f"{max(seconds, before):.12f}s"
 
