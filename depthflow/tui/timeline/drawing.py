@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.segment import Segment
@@ -15,6 +15,36 @@ from depthflow.tui.timeline.model import TimelineModel
 from depthflow.tui.timeline.pickers import glyph
 from depthflow.tui.timeline.plot import BLANK, braille
 from depthflow.tui.timeline.scale import Scale
+
+T = TypeVar("T")
+
+CSS = """
+TimelineEditor {
+    height: 1fr; min-height: 4; background: $surface; color: $text;
+    & .timeline--ruler { color: $text-muted; background: $panel; }
+    & .timeline--time { color: $text; background: $panel; text-style: bold; }
+    & .timeline--name { color: $text-muted; }
+    & .timeline--name-here { color: $text; background: $surface-lighten-1; text-style: bold; }
+    & .timeline--value { color: $text-accent; }
+    & .timeline--lane-here { background: $surface-lighten-1; }
+    & .timeline--curve { color: $text-muted; }
+    & .timeline--curve-here { color: $text-success; }
+    & .timeline--key { color: $text-primary; text-style: bold; }
+    & .timeline--key-here { color: $accent; text-style: bold reverse; }
+    & .timeline--playhead { color: $warning; text-style: bold; }
+    & .timeline--playhead-lane { background: $warning-muted; }
+    & .timeline--problem { color: $text-error; }
+    & .timeline--status { color: $text; background: $panel; }
+    & .timeline--hint { color: $text-muted; background: $panel; }
+}
+TimelineEditor:focus .timeline--time { color: $warning; }
+"""
+
+COMPONENTS = (
+    *("timeline--ruler", "timeline--time", "timeline--name", "timeline--name-here", "timeline--value"),
+    *("timeline--lane-here", "timeline--curve", "timeline--curve-here", "timeline--key", "timeline--key-here"),
+    *("timeline--playhead", "timeline--playhead-lane", "timeline--problem", "timeline--status", "timeline--hint"),
+)
 
 _TALL = 10
 """Lines that the chosen track gets at most."""
@@ -91,7 +121,7 @@ class Drawing:
 
     Args:
         style: looks by name; what lies on something else takes the ink of one and the paper of the other.
-        plots: curves that were drawn before; whoever changes the model empties it.
+        plots: curves that were drawn before, to be found again.
     """
 
     def __init__(self, view: View, style: Callable[[str], Style], plots: dict[Any, Any]) -> None:
@@ -137,12 +167,11 @@ class Drawing:
             for offset, letter in enumerate(f"╵{label}" if labelled else "·"):
                 if 0 <= column + offset < scale.columns:
                     line[column + offset] = letter
-        time, ruler = self._style("time"), self._style("ruler")
-        cells = [(letter, ruler) for letter in line]
+        time, ruler, marks = self._style("time"), self._style("ruler"), {}
         column = scale.column(view.playhead)
         if 0 <= column < scale.columns:
-            cells[column] = ("▼", ruler + self._ink("playhead"))
-        return [Segment(f"{head:<{view.names}}"[: view.names], time), *_joined(cells)]
+            line[column], marks[column] = "▼", ruler + self._ink("playhead")
+        return [Segment(f"{head:<{view.names}}"[: view.names], time), *_pieces(line, ruler, marks)]
 
     # -- tracks ----------------------------------------------------------------------------------------------------
 
@@ -180,22 +209,32 @@ class Drawing:
 
     def _bounds(self, index: int) -> tuple[float, float]:
         """The least and the greatest value of the track over the clip, and of its keys."""
-        if ("bounds", index) not in self._plots:
-            row, model = self._view.model.rows[index], self._view.model
+        row, model = self._view.model.rows[index], self._view.model
+
+        def bounds() -> tuple[float, float]:
             inside = [spot.value for spot in row.keys if spot.seconds <= model.end]
             values = [*model.curve(index, np.linspace(0, model.end, _SAMPLES)), *inside]
-            self._plots["bounds", index] = (0.0, 0.0) if row.problem else (min(values), max(values))
-        low, high = self._plots["bounds", index]
-        return float(low), float(high)
+            return (0.0, 0.0) if row.problem else (float(min(values)), float(max(values)))
+
+        return self._kept(index, ("bounds",), bounds)
 
     def _plot(self, index: int) -> list[str]:
         view, lines = self._view, self._view.lines_of(index)
-        key = index, view.scale, lines
-        if key not in self._plots:
-            curve = view.model.curve(index, view.scale.dots())
-            self._plots[key] = braille(curve, lines, *self._bounds(index))
-        plot: list[str] = self._plots[key]
-        return plot
+
+        def plot() -> list[str]:
+            drawn = braille(view.model.curve(index, view.scale.dots()), lines, *self._bounds(index))
+            return [line.replace(BLANK, " ") for line in drawn]
+
+        return self._kept(index, ("plot", view.scale, lines), plot)
+
+    def _kept(self, index: int, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What was made of that track before, if it is still the same."""
+        row = self._view.model.rows[index]
+        kept = self._plots.get((index, *key))
+        if kept is None or kept[0] is not row:
+            kept = self._plots[index, *key] = row, make()
+        made: T = kept[1]
+        return made
 
     def _lane(self, index: int, line: int, here: bool) -> list[Segment]:
         view, scale, row = self._view, self._view.scale, self._view.model.rows[index]
@@ -204,25 +243,19 @@ class Drawing:
             text = f" {row.problem}" if line == 0 else ""
             return [Segment(f"{text[: scale.columns]:<{scale.columns}}", paper + self._ink("problem"))]
         ink = paper + self._ink("curve-here" if here else "curve")
-        cells = [(" " if letter == BLANK else letter, ink) for letter in self._plot(index)[line]]
+        letters, marks = list(self._plot(index)[line]), {}
+        bounds, lines = self._bounds(index), view.lines_of(index)
+        key, chosen = paper + self._ink("key"), paper + self._ink("key-here")
         for number, spot in enumerate(row.keys):
-            if self._line_of(index, spot.value) == line:
-                chosen = here and number == view.key
+            if _line_of(spot.value, bounds, lines) == line:
                 column = scale.column(spot.seconds)
-                sign = "‹" if column < 0 else "›" if column >= scale.columns else "◆"
-                style = paper + self._ink("key-here" if chosen else "key")
-                cells[min(max(column, 0), scale.columns - 1)] = sign, style
+                place = min(max(column, 0), scale.columns - 1)
+                letters[place] = "‹" if column < 0 else "›" if column >= scale.columns else "◆"
+                marks[place] = chosen if here and number == view.key else key
         column = scale.column(view.playhead)
         if 0 <= column < scale.columns:
-            letter, style = cells[column]
-            cells[column] = letter, style + self._paper("playhead-lane")
-        return _joined(cells)
-
-    def _line_of(self, index: int, value: float) -> int:
-        """The line of its track that a value is drawn on."""
-        (low, high), lines = self._bounds(index), self._view.lines_of(index)
-        part = 0.5 if high <= low else (high - value) / (high - low)
-        return min(int(min(max(part, 0.0), 1.0) * lines), lines - 1)
+            marks[column] = marks.get(column, ink) + self._paper("playhead-lane")
+        return _pieces(letters, ink, marks)
 
     # -- words -----------------------------------------------------------------------------------------------------
 
@@ -244,19 +277,24 @@ class Drawing:
         return _fitted([Segment("   ".join(parts), status)], width, hint)
 
 
+def _line_of(value: float, bounds: tuple[float, float], lines: int) -> int:
+    """The line of a track that a value is drawn on."""
+    low, high = bounds
+    part = 0.5 if high <= low else (high - value) / (high - low)
+    return min(int(min(max(part, 0.0), 1.0) * lines), lines - 1)
+
+
 def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _joined(cells: list[tuple[str, Style]]) -> list[Segment]:
-    """Neighbours of one style as one piece."""
-    pieces: list[Segment] = []
-    for letter, style in cells:
-        if pieces and pieces[-1].style == style:
-            pieces[-1] = Segment(pieces[-1].text + letter, style)
-        else:
-            pieces.append(Segment(letter, style))
-    return pieces
+def _pieces(letters: Sequence[str], style: Style, marks: Mapping[int, Style]) -> list[Segment]:
+    """A line in one style, but for the columns that have their own."""
+    pieces, begin = [], 0
+    for column in sorted(marks):
+        pieces += [Segment("".join(letters[begin:column]), style), Segment(letters[column], marks[column])]
+        begin = column + 1
+    return [*pieces, Segment("".join(letters[begin:]), style)]
 
 
 def _fitted(pieces: list[Segment], width: int, rest: Style) -> Strip:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from depthflow.tui.timeline.drawing import Drawing, View
+from depthflow.tui.timeline.drawing import COMPONENTS, CSS, Drawing, View
+from depthflow.tui.timeline.keymap import HELP, KEYS
 from depthflow.tui.timeline.model import AFTERS, MODES, TimelineModel, free_parameters
 from depthflow.tui.timeline.pickers import Ask, pick_easing, pick_parameter
 from depthflow.tui.timeline.scale import Scale
@@ -35,98 +36,10 @@ class TimelineEditor(Widget, can_focus=True):
         still: the preview is to stand at the playhead.
     """
 
-    HELP = """
-# Timeline
-
-One row a parameter: ◆ is a key, the line the value between keys.
-
-| key | |
-|---|---|
-| `←` `→` | move the playhead; with `shift` by a frame; `home` `end` |
-| `↑` `↓` | another track; with `shift` change the key's value |
-| `,` `.` | to the key before or after |
-| `a` | a key at the playhead |
-| `x` `delete` | delete the key; `X` the track |
-| `[` `]` | move the key by a frame; `{` `}` by ten |
-| `enter` | the key's value, as a number |
-| `e` `E` | easing of the key, of the track |
-| `h` | how long the key holds |
-| `c` `v` | copy the key, put it in at the playhead |
-| `t` | write the key's time in seconds, per cent, after the key before, before the end |
-| `+` | a track for another parameter |
-| `m` | the track sets, adds or multiplies |
-| `o` | after its last key the track holds, loops or mirrors |
-| `l` | the whole timeline loops with each pass |
-| `=` `-` `0` | closer, farther, everything; the wheel, too |
-| `f` | the ruler in frames or seconds |
-| `space` | play on, or stand still |
-
-Mouse: click a key to select it and drag it; drag on the ruler to scrub; a double click puts a key in.
-"""
-
-    DEFAULT_CSS = """
-    TimelineEditor {
-        height: 1fr; min-height: 4; background: $surface; color: $text;
-        & .timeline--ruler { color: $text-muted; background: $panel; }
-        & .timeline--time { color: $text; background: $panel; text-style: bold; }
-        & .timeline--name { color: $text-muted; }
-        & .timeline--name-here { color: $text; background: $surface-lighten-1; text-style: bold; }
-        & .timeline--value { color: $text-accent; }
-        & .timeline--lane-here { background: $surface-lighten-1; }
-        & .timeline--curve { color: $text-muted; }
-        & .timeline--curve-here { color: $text-success; }
-        & .timeline--key { color: $text-primary; text-style: bold; }
-        & .timeline--key-here { color: $accent; text-style: bold reverse; }
-        & .timeline--playhead { color: $warning; text-style: bold; }
-        & .timeline--playhead-lane { background: $warning-muted; }
-        & .timeline--problem { color: $text-error; }
-        & .timeline--status { color: $text; background: $panel; }
-        & .timeline--hint { color: $text-muted; background: $panel; }
-    }
-    TimelineEditor:focus .timeline--time { color: $warning; }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *("timeline--ruler", "timeline--time", "timeline--name", "timeline--name-here", "timeline--value"),
-        *("timeline--lane-here", "timeline--curve", "timeline--curve-here", "timeline--key", "timeline--key-here"),
-        *("timeline--playhead", "timeline--playhead-lane", "timeline--problem", "timeline--status", "timeline--hint"),
-    }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "add_track", "Track", id="timeline.track.add"),
-        Binding("a", "add_key", "Key", id="timeline.key.add"),
-        Binding("enter", "edit_value", "Value", id="timeline.key.value"),
-        Binding("e", "ease", "Ease", id="timeline.key.ease"),
-        Binding("x,delete", "delete_key", "Delete", id="timeline.key.delete"),
-        Binding("space", "play", "Play", id="timeline.play"),
-        Binding("E", "ease_track", "Ease the track", id="timeline.track.ease", show=False),
-        Binding("X", "remove_track", "Delete the track", id="timeline.track.delete", show=False),
-        Binding("h", "hold", "Hold", id="timeline.key.hold", show=False),
-        Binding("c", "copy_key", "Copy", id="timeline.key.copy", show=False),
-        Binding("v", "paste_key", "Put in", id="timeline.key.paste", show=False),
-        Binding("t", "next_form", "Seconds or per cent", id="timeline.key.form", show=False),
-        Binding("m", "next_mode", "Set, add, multiply", id="timeline.track.mode", show=False),
-        Binding("o", "next_after", "After the last key", id="timeline.track.after", show=False),
-        Binding("l", "loop", "Loop", id="timeline.loop", show=False),
-        Binding("f", "frames", "Frames or seconds", id="timeline.frames", show=False),
-        Binding("left", "step(-1)", "Back", id="timeline.back", show=False),
-        Binding("right", "step(1)", "Forwards", id="timeline.forwards", show=False),
-        Binding("shift+left", "frame(-1)", "A frame back", id="timeline.frame.back", show=False),
-        Binding("shift+right", "frame(1)", "A frame forwards", id="timeline.frame.forwards", show=False),
-        Binding("home", "go_to(0)", "Beginning", id="timeline.beginning", show=False),
-        Binding("end", "go_to(1)", "End", id="timeline.end", show=False),
-        Binding("comma", "next_key(-1)", "Key before", id="timeline.key.before", show=False),
-        Binding("full_stop", "next_key(1)", "Key after", id="timeline.key.after", show=False),
-        Binding("up", "go_track(-1)", "Track above", id="timeline.track.above", show=False),
-        Binding("down", "go_track(1)", "Track below", id="timeline.track.below", show=False),
-        Binding("shift+up", "nudge(1)", "More", id="timeline.key.more", show=False),
-        Binding("shift+down", "nudge(-1)", "Less", id="timeline.key.less", show=False),
-        Binding("left_square_bracket", "move_key(-1)", "Key earlier", id="timeline.key.earlier", show=False),
-        Binding("right_square_bracket", "move_key(1)", "Key later", id="timeline.key.later", show=False),
-        Binding("left_curly_bracket", "move_key(-10)", "Key much earlier", id="timeline.key.earlier10", show=False),
-        Binding("right_curly_bracket", "move_key(10)", "Key much later", id="timeline.key.later10", show=False),
-        Binding("equals_sign", "zoom(1)", "Closer", id="timeline.closer", show=False),
-        Binding("minus", "zoom(-1)", "Farther", id="timeline.farther", show=False),
-        Binding("0", "zoom(0)", "Everything", id="timeline.everything", show=False),
-    ]
+    HELP = HELP
+    DEFAULT_CSS = CSS
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENTS)
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     track = reactive(0)
     playhead = reactive(0.0)
@@ -181,11 +94,12 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
         except ValueError as error:
             model, self.problem = TimelineModel(None, seconds, fps), str(error)
         same = (model.frames, model.fps) == (self.model.frames, self.model.fps)
-        if same and model.to_dict() == self.model.to_dict() and not self.problem:
+        if same and model.data == self.model.data and not self.problem:
             return
         if not same:
             self._scale = None
         self.model = model
+        self._plots.clear()
         self.playhead = min(self.playhead, model.last)
         self._settle()
 
@@ -252,7 +166,6 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
 
     def _settle(self) -> None:
         """Bring the chosen track and the playhead into view."""
-        self._plots.clear()
         self.track = min(max(self.track, 0), max(0, len(self.model.rows) - 1))
         self._top = self.view().settled_top()
         self.refresh()
@@ -324,14 +237,14 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
 
     def _edit(self, change: Callable[[], object], *, final: bool = True) -> bool:
         """Do it, and tell; what the engine refuses is said and changes nothing."""
-        before = self.model.to_dict()
+        before = self.model.data
         try:
             change()
         except ValueError as error:
             self.notify(str(error), severity="error")
             return False
         self._settle()
-        if self.model.to_dict() != before:
+        if self.model.data != before:
             self.post_message(self.Changed(self, self.model.to_dict() or {}, final=final))
         return True
 
@@ -551,9 +464,9 @@ Mouse: click a key to select it and drag it; drag on the ruler to scrub; a doubl
     def _drag_key(self, track: int, key: int, seconds: float) -> None:
         to = self.model.snap(seconds)
         if to != self.model.rows[track].keys[key].seconds:
-            before = self.model.to_dict()
+            before = self.model.data
             if self._edit(lambda: self.model.move_key(track, key, to), final=False):
-                self._dragged = self._dragged or self.model.to_dict() != before
+                self._dragged = self._dragged or self.model.data != before
                 self._choose(key)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:

@@ -10,7 +10,8 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from depthflow.scene.keys import After, Key, Laid, Mode, Track, check_easing, li
 from depthflow.scene.parameters import TABLE, Parameter, parameter
 from depthflow.scene.timeline import Timeline
 from depthflow.tui.timeline.times import FORMS, HAIR, Form, form_of, resolved, span, with_at, written
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Array = NDArray[np.float64]
 
@@ -102,6 +106,7 @@ class TimelineModel:
         self.frames = max(1, round(seconds * fps))
         self._data: dict[str, Any] = {}
         self._rows: tuple[Row, ...] = ()
+        self._made: dict[str, tuple[Track, float, Row]] = {}
         self._set(copy.deepcopy(dict(timeline or {})), strict=False)
 
     # -- what is ---------------------------------------------------------------------------------------------------
@@ -130,6 +135,11 @@ class TimelineModel:
     @property
     def empty(self) -> bool:
         return not (self._data.get("tracks") or self._data.get("components"))
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The plain data itself, which no edit changes: each makes another."""
+        return self._data
 
     def to_dict(self) -> dict[str, Any] | None:
         """Plain data of it; None if it does nothing."""
@@ -376,7 +386,11 @@ class TimelineModel:
         self._data, self._rows = _tidy(data), rows
 
     def _row(self, track: Track, data: Mapping[str, Any]) -> Row:
+        """What the track is; the very row of before if nothing has changed."""
         end, problem = self._end(data), ""
+        kept = self._made.get(track.parameter)
+        if kept is not None and kept[:2] == (track, end):
+            return kept[2]
         laid: Laid | None = None
         spots: tuple[Spot, ...] = ()
         try:
@@ -396,7 +410,9 @@ class TimelineModel:
                 )
                 for key, at, hold in zip(track.keys, laid.times, laid.holds, strict=True)
             )
-        return Row(parameter(track.parameter), track.mode, track.easing, track.after, spots, problem, laid)
+        row = Row(parameter(track.parameter), track.mode, track.easing, track.after, spots, problem, laid)
+        self._made[track.parameter] = track, end, row
+        return row
 
 
 def easing_curve(name: str, count: int) -> Array:
@@ -413,12 +429,17 @@ def _rounded(value: float) -> float:
 
 
 def _parsed(data: Mapping[str, Any]) -> Timeline:
-    from pydantic import TypeAdapter
-
     from depthflow.jobs.problems import checked
     from depthflow.jobs.spec import JobSpec
 
-    return checked(TypeAdapter(Timeline).validate_python, dict(data), JobSpec, "timeline", prefix=("timeline",))
+    return checked(_reader().validate_python, dict(data), JobSpec, "timeline", prefix=("timeline",))
+
+
+@lru_cache
+def _reader() -> TypeAdapter[Timeline]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Timeline)
 
 
 def _tidy(data: Mapping[str, Any]) -> dict[str, Any]:

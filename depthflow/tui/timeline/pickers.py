@@ -24,6 +24,11 @@ _GLYPH = 10
 """Columns of the picture of a curve."""
 
 
+_COLUMNS = 58
+_LARGE = 3
+"""Columns and lines of the picture of the one that is looked at."""
+
+
 def glyph(easing: str, columns: int = _GLYPH) -> str:
     """The curve of an easing in one line; what overshoots is cut off."""
     return braille(easing_curve(easing, columns * 2), 1, 0.0, 1.0)[0]
@@ -40,7 +45,8 @@ class _Question(ModalScreen[str | None]):
     _Question Input:focus { border: none; }
     _Question .hint { color: $text-muted; }
     _Question .problem { color: $text-error; }
-    _Question OptionList { height: auto; max-height: 16; border: none; background: $panel; margin-top: 1; padding: 0; }
+    _Question OptionList { height: auto; max-height: 10; border: none; background: $panel; margin-top: 1; padding: 0; }
+    _Question #picture { color: $text-success; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel", id="timeline.cancel")]
 
@@ -102,6 +108,7 @@ class Pick(_Question):
         choices: all there are.
         current: the one to begin at.
         free: what is typed may be taken as it is, unless this raises ValueError.
+        picture: of the id that is looked at, shown below.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,10 +124,11 @@ class Pick(_Question):
         current: str = "",
         placeholder: str = "type to search",
         free: Callable[[str], object] | None = None,
+        picture: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._choices, self._current = title, tuple(choices), current
-        self._placeholder, self._free = placeholder, free
+        self._placeholder, self._free, self._picture = placeholder, free, picture
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -128,6 +136,8 @@ class Pick(_Question):
             yield Input(placeholder=self._placeholder)
             yield OptionList(*(Option(choice.line, choice.id) for choice in self._choices), markup=False)
             yield Label("", id="said", classes="problem", markup=False)
+            if self._picture is not None:
+                yield Label("", id="picture", markup=False)
 
     def on_mount(self) -> None:
         options = self.query_one(OptionList)
@@ -143,7 +153,10 @@ class Pick(_Question):
         found.sort(key=lambda choice: not choice.id.startswith(event.value.lower()))
         options.add_options([Option(choice.line, choice.id) for choice in found])
         options.highlighted = 0 if found else None
-        self.query_one("#said", Label).update("" if found else self._problem(event.value))
+        problem = "" if found else self._problem(event.value)
+        self.query_one("#said", Label).update(problem)
+        if not found:
+            self._draw(None if problem else event.value)
 
     def _problem(self, text: str) -> str:
         if self._free is None:
@@ -161,6 +174,13 @@ class Pick(_Question):
         elif not self._problem(event.value):
             self.dismiss(event.value)
 
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self._draw(event.option.id)
+
+    def _draw(self, of: str | None) -> None:
+        if self._picture is not None:
+            self.query_one("#picture", Label).update("" if of is None else self._picture(of))
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)
 
@@ -177,6 +197,10 @@ def pick_easing(current: str, usual: str) -> Pick:
     names = [*WORDS, SPLINE, *(f"ease-{way}-{family}" for family in FAMILIES for way in ("in", "out", "in-out"))]
     shown = names if current in names or not current else [current, *names]
     choices = [Choice("", Text.assemble(f"{glyph(usual)}  as the track: {usual}"), f"as the track {usual}")]
+
+    def picture(name: str) -> str:
+        return "\n".join(braille(easing_curve(name or usual, _COLUMNS * 2), _LARGE, -0.2, 1.2))
+
     choices += [Choice(name, Text.assemble((glyph(name), "bold"), f"  {name}"), name) for name in shown]
     return Pick(
         "Easing to the next key",
@@ -184,6 +208,7 @@ def pick_easing(current: str, usual: str) -> Pick:
         current=current,
         placeholder=f"search, or type {CALLS[0].split('(')[0]}(0.3, 0, 0.2, 1), spring(200, 20), steps(4)",
         free=check_easing,
+        picture=picture,
     )
 
 
