@@ -13,10 +13,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running import COMMAND
+from textual_serve.download_manager import DownloadManager
 
 from depthflow.client import AsyncClient
 from depthflow.errors import ServerError
 from depthflow.tui.browser.server import MOST_BYTES, BrowserServer, argv_of
+from depthflow.tui.browser.session import Session
 
 NOWHERE = "http://127.0.0.1:9"
 """A daemon's address where none is: the app is offline, and starts none."""
@@ -104,6 +106,23 @@ async def test_the_app_ends_with_its_server() -> None:
         await read_to_the_end(page)
         with pytest.raises(aiohttp.ClientConnectionError):
             await open_page()
+
+
+async def test_what_was_to_end_before_it_began_does_not_begin() -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    session = Session(
+        argv_of(NOWHERE), write_bytes=nothing, write_str=nothing, close=nothing, downloads=DownloadManager()
+    )
+    await session.stop()
+    await session.start(80, 24)
+    assert session.pid is None
+    at_once = Session(
+        argv_of(NOWHERE), write_bytes=nothing, write_str=nothing, close=nothing, downloads=DownloadManager()
+    )
+    await asyncio.gather(at_once.start(80, 24), at_once.stop())
+    assert at_once.pid is None or not alive(at_once.pid)
 
 
 async def test_pages_are_few_and_apps_that_ended_leave_room() -> None:

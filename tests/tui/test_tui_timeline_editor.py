@@ -66,8 +66,11 @@ async def test_nothing_is_there_yet() -> None:
 
 async def test_what_is_wrong_is_said() -> None:
     app = Bench({"tracks": [{"parameter": "zom", "keys": [{"at": 0, "value": 1}]}]})
-    async with app.run_test(size=(80, 12)):
+    async with app.run_test(size=(80, 12)) as pilot:
         assert "zom" in lines(app)[1]
+        app.editor.load(None, 5, 30)
+        await pilot.pause()
+        assert "no tracks yet" in lines(app)[1]
         app.editor.load({"tracks": [FULL["tracks"][1]]}, 0.5, 30)
         assert "track 'z'" in lines(app)[1]
         app.editor.load(FULL, 5, 30)

@@ -188,7 +188,8 @@ class BrowserServer:
         try:
             await page.prepare(request)
             await session.start(_size(request.query.get("width"), 80), _size(request.query.get("height"), 24))
-            await _listen(page, session)
+            if session.pid is not None:
+                await _listen(page, session)
         finally:
             await session.stop()
             self.sessions.discard(session)

@@ -83,11 +83,18 @@ class Session(AppService):
         self._argv = tuple(argv)
         self._gone = False
         self._ending: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
         """Of the app's process; None before it was begun."""
         return None if self._process is None else self._process.pid
+
+    async def start(self, width: int, height: int) -> None:
+        """Begin the app, with that many columns and rows; not if it was to end meanwhile."""
+        async with self._starting:
+            if self._ending is None:
+                await super().start(width, height)
 
     async def run(self) -> None:
         """Pass on what the app says until it ends; then there is nothing more to see."""
@@ -101,7 +108,8 @@ class Session(AppService):
         await asyncio.shield(self._ending)
 
     async def _end(self) -> None:
-        task, process = self._task, self._process
+        async with self._starting:
+            task, process = self._task, self._process
         if task is None or process is None:
             return
         self._gone = True

@@ -89,12 +89,13 @@ class TimelineEditor(Widget, can_focus=True):
 
     def load(self, timeline: Mapping[str, Any] | None, seconds: float, fps: float) -> None:
         """Show a timeline, for a clip of that many seconds a pass; what is in view stays as far as it can."""
+        problem = self.problem
         try:
             model, self.problem = TimelineModel(timeline, seconds, fps), ""
         except ValueError as error:
             model, self.problem = TimelineModel(None, seconds, fps), str(error)
         same = (model.frames, model.fps) == (self.model.frames, self.model.fps)
-        if same and model.data == self.model.data and not self.problem:
+        if same and model.data == self.model.data and self.problem == problem:
             return
         if not same:
             self._scale = None

@@ -46,6 +46,7 @@ class _Question(ModalScreen[str | None]):
     _Question .hint { color: $text-muted; }
     _Question .problem { color: $text-error; }
     _Question OptionList { height: auto; max-height: 10; border: none; background: $panel; margin-top: 1; padding: 0; }
+    _Question OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     _Question #picture { color: $text-success; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel", id="timeline.cancel")]
