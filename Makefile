@@ -9,6 +9,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # What OpenGL without a display needs on Debian and Ubuntu.
 GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri
+# Programs that tests drive: a terminal's multiplexer and a browser.
+TEST_PACKAGES := tmux chromium
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -38,7 +40,7 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-pytest: $(VENV)/.dev gl
+pytest: $(VENV)/.dev gl test-packages
 	$(BIN)/python -m pytest -m "not ml and not soak" $(PYTEST_ARGS)
 
 test-ml: $(VENV)/.ml gl
@@ -90,6 +92,14 @@ install-gl:
 	@$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $(GL_PACKAGES) > /dev/null \
 	  || { echo "Run this line, then make again:  sudo apt-get install -y $(GL_PACKAGES)"; exit 1; }
 	@$(BIN)/python -m depthflow.render.context
+
+# Their tests skip without them, but not in CI. Each package's program has its name.
+.PHONY: test-packages
+test-packages:
+	@missing=; for each in $(TEST_PACKAGES); do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	[ -z "$$missing" ] || ! command -v apt-get > /dev/null || { echo "installing$$missing for the tests"; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing > /dev/null; } \
+	  || echo "without$$missing some tests skip; to have them:  sudo apt-get install -y$$missing"
 
 clean:
 	rm -rf $(VENV) build dist out .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

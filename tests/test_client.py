@@ -243,6 +243,9 @@ def test_a_preview_is_read_and_changed(kind: str, photo: Path, depth_map: Path) 
         assert abs(np.frombuffer(first.pixels, np.uint8).reshape(48, 64, 3) - shown).mean() < 5
         changed = client.change_preview(made.id, width=32, height=24)
         assert next(frame for frame in frames if frame.revision >= changed.revision).width == 32
+        stood = client.change_preview(made.id, at=1.0)
+        last = [next(frame for frame in frames if frame.revision >= stood.revision).number for _ in range(3)]
+        assert last == [74] * 3, "5 seconds of 15 frames: it stands at the last one"
         with pytest.raises(UsageError, match="strength"):
             client.change_preview(made.id, spec={"motion": {"strength": 99}})
         client.end_preview(made.id)

@@ -98,6 +98,46 @@ def test_a_preview_changes_while_it_runs(shared: Daemon, placed: str) -> None:
     refusal(shared.client.get(url), 404, "there is no preview")
 
 
+def test_a_preview_is_scrubbed(shared: Daemon, placed: str) -> None:
+    made = begun(shared, placed, spec={"motion": {"name": "orbital"}, "outputs": [{"duration": 2, "fps": 30}]}, rate=30)
+    url = f"/v1/previews/{made['id']}"
+    with frames(shared, made["id"]) as stream:
+
+        def stands(count: int = 3, **change: Any) -> tuple[int, NDArray[np.uint8]]:
+            revision = shared.done(shared.client.patch(url, json=change))["revision"]
+            seen = [next(found for found in stream if found[1] >= revision) for _ in range(count)]
+            assert len({number for _, _, number, _ in seen}) == 1, "it stands still"
+            assert all((pixels == seen[0][3]).all() for _, _, _, pixels in seen)
+            return seen[0][2], seen[0][3]
+
+        assert stands(at=0.0)[0] == 0
+        assert stands(at=1.0)[0] == 59
+        middle, picture_there = stands(at=0.5)
+        assert middle == round(0.5 * 59)
+        assert (picture_there != stands(at=0.25)[1]).any()
+        assert (stands(at=0.5)[1] == picture_there).all()
+        for number in range(0, 60, 7):
+            assert stands(at=number / 59)[0] == number, "each frame can be reached"
+        stands(at=7 / 59)
+        changed = stands(spec={"motion": {"strength": 2}})
+        assert changed[0] == 7, "it stays there while parameters change"
+        longer = {"outputs": [{"duration": 60}]}
+        assert stands(spec=longer)[0] == round(7 / 59 * 1799), "at the same part of another length"
+        revision = shared.done(shared.client.patch(url, json={"paused": False}))["revision"]
+        numbers = [next(found for found in stream if found[1] == revision)[2] for _ in range(10)]
+        assert numbers[0] in range(213, 400)
+        assert len(set(numbers)) > 1, "it goes on from there"
+        jumped = shared.done(shared.client.patch(url, json={"at": 0.5, "paused": False}))["revision"]
+        numbers = [next(found for found in stream if found[1] == jumped)[2] for _ in range(10)]
+        assert numbers[0] in range(900, 1100)
+        assert len(set(numbers)) > 1
+        after = shared.done(shared.client.patch(url, json={"spec": {"motion": {"strength": 1}}}))["revision"]
+        assert next(found for found in stream if found[1] == after)[2] >= numbers[-1], "it does not jump again"
+        for wrong in (-0.1, 1.1, "NaN", "half"):
+            refusal(shared.client.patch(url, json={"at": wrong}), 422, "at")
+    shared.client.delete(url)
+
+
 def test_the_next_preview_takes_the_warm_process(shared: Daemon, placed: str) -> None:
     first = begun(shared, placed)
     running = shared.core.previews.get(first["id"])

@@ -54,7 +54,8 @@ def test_it_carries_its_data_and_no_recipes_and_no_tests(wheel: Path) -> None:
             for file in (ROOT / kind).rglob("*")
             if file.is_file() and not file.name.startswith(".")
         }
-    expected |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "depthflow").rglob("*.py")}
+    for kind in ("py", "tcss", "html", "css", "js"):
+        expected |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "depthflow").rglob(f"*.{kind}")}
     daemon = ROOT / "daemon"
     expected |= {file.relative_to(daemon).as_posix() for kind in ("py", "sql") for file in daemon.rglob(f"*.{kind}")}
     assert expected <= names

@@ -1,6 +1,6 @@
 """Draws a clip again and again, small, in a process of its own, while its parameters change.
 
-    in   {"show": {"spec": {...}, "width": 320, "height": 180, "rate": 15, "paused": false, "revision": 3}}
+    in   {"show": {"spec": {...}, "width": 320, "height": 180, "rate": 15, "paused": false, "at": 0.5, "revision": 3}}
          {"run": true}        {"run": false}: nobody looks
     out  packets: HEADER, then as many bytes as it says (see `depthflow.client.frames`)
 
@@ -46,7 +46,12 @@ _KEPT_PHOTOS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be shown."""
+    """What is to be shown.
+
+    Attributes:
+        paused: stand still.
+        at: begin at this part of the clip, 0 its first frame and 1 its last; None goes on where it is.
+    """
 
     spec: dict[str, Any]
     width: int
@@ -54,6 +59,12 @@ class Order:
     rate: float
     paused: bool
     revision: int
+    at: float | None = None
+
+    @property
+    def clip(self) -> tuple[Any, ...]:
+        """What the frames depend on."""
+        return self.spec, self.width, self.height, self.rate
 
 
 class Studio:
@@ -264,16 +275,25 @@ class _Player:
         return orders.running and orders.order is not None and not self._broken
 
     def _show(self, order: Order) -> None:
-        """Go on at the same part of the clip."""
-        part = self._at / max(1, len(self._studio))
+        """Go on at the same part of the clip, or at the part that is asked for."""
+        before, shown = len(self._studio), self._shown
+        same = shown is not None and not self._broken and shown.clip == order.clip
         self._shown, self._broken = order, False
+        if not same:
+            self._make(order)
+        count = len(self._studio)
+        if order.at is not None:
+            self._at = float(round(order.at * (count - 1)))
+        elif count != before:
+            self._at *= count / max(1, before)
+
+    def _make(self, order: Order) -> None:
         try:
             self._studio.show(order)
         except (DepthFlowError, OSError) as error:
             self._broken = True
             text = {"detail": str(error), "hint": getattr(error, "hint", "")}
             self._send(packet(PROBLEM, json.dumps(text).encode(), revision=order.revision))
-        self._at = part * len(self._studio)
 
     def _draw(self, order: Order) -> None:
         number = int(self._at) % len(self._studio)

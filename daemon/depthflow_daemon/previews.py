@@ -85,7 +85,7 @@ class Previews:
             running.wanted, running.spec = wanted, spec
             running.width, running.height = asked.width or running.width, asked.height or running.height
             running.rate = asked.rate or running.rate
-            running.paused = running.paused if asked.paused is None else asked.paused
+            running.stand(asked.at, asked.paused)
             running.show()
 
     def end(self, running: Running) -> None:
@@ -189,17 +189,25 @@ class Running:
         self.id = secrets.token_urlsafe(12)
         self.process, self.wanted, self.uploads, self.spec = process, wanted, dict(uploads), spec
         self.width, self.height, self.rate, self.paused = width, height, rate, False
+        self._at: float | None = None
         self.revision, self.viewers = process.revision, 0
         self.started = self.seen = time.monotonic()
         self.changing = threading.Lock()
         self._first = process.revision + 1
         self._over = False
 
+    def stand(self, at: float | None, paused: bool | None) -> None:
+        """Be at that part of the clip, and stand still or go on; None leaves it as it is."""
+        self.paused = paused if paused is not None else self.paused or at is not None
+        self._at = self._at if at is None else at
+
     def show(self) -> None:
         """Have what is wanted now drawn."""
         self.revision = self.process.show(
-            spec=self.spec, width=self.width, height=self.height, rate=self.rate, paused=self.paused
+            spec=self.spec, width=self.width, height=self.height, rate=self.rate, paused=self.paused, at=self._at
         )
+        if not self.paused:
+            self._at = None
 
     def over(self) -> None:
         self._over = True

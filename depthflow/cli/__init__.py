@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command_name
 
-from depthflow.cli import cache, config, daemon, doctor, effects, make, models, presets, render, watch
+from depthflow.cli import cache, config, daemon, doctor, effects, make, models, presets, render, tui, watch
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
 from depthflow.cli.job_control import cancel, pause, priority, resume, retry
@@ -36,7 +36,7 @@ app = typer.Typer(
     name="depthflow",
     help="Make one still image into a 2.5D parallax video.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,11 +53,17 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            tui.open_app()
+        else:
+            typer.echo(context.get_help())
+            raise typer.Exit(2)
 
 
 app.command(epilog=EXIT_CODES)(render.render)
@@ -67,6 +73,7 @@ app.command()(make.make)
 app.command()(inspect)
 app.command(epilog=EXIT_CODES)(watch.watch)
 app.command()(doctor.doctor)
+app.command()(tui.tui)
 for command in (submit, jobs, show, tail, cancel, retry, pause, resume, priority):
     app.command(epilog=EXIT_CODES, rich_help_panel="Jobs of the daemon")(command)
 app.add_typer(presets.presets, name="presets")

@@ -47,6 +47,9 @@ def _loaded(file: Path | None) -> Loaded:
 def run(
     config: File = None,
     log_file: Annotated[Path | None, typer.Option(help="Write the log here instead of logs.file.")] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="Take paths from here too, besides api.roots.")
+    ] = None,
 ) -> None:
     """Run the daemon in the foreground: watched folders, queue, engine and API, until a signal.
 
@@ -60,6 +63,8 @@ def run(
 
     settings = loaded.settings
     logs = settings.logs if log_file is None else settings.logs.model_copy(update={"file": log_file.absolute()})
+    roots = (*settings.api.roots, *(folder.absolute() for folder in root or ()))
+    settings = settings.model_copy(update={"api": settings.api.model_copy(update={"roots": roots})})
     with Log(logs):
         Service(settings, reload=lambda: load(config).settings).run()
 

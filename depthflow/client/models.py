@@ -347,7 +347,9 @@ class PreviewChange(Request):
     height: PreviewSide | None = None
     rate: PreviewRate | None = None
     paused: bool | None = None
-    """Stand still at the frame that is shown."""
+    """Stand still at the frame that is shown; false goes on from there."""
+    at: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Go to this part of the clip, 0 its first frame and 1 its last, and stand still there unless `paused` is false."""
 
 
 class Preview(Answer):

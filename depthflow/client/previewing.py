@@ -24,15 +24,19 @@ def change_preview(
     height: int | None = None,
     rate: float | None = None,
     paused: bool | None = None,
+    at: float | None = None,
 ) -> Flow[models.Preview]:
     """Change what a preview shows; what is None stays. Frames with the answer's revision, or a later one, show it.
 
     Args:
         spec: parts of a JobSpec, laid over what is shown.
         preset: begin anew from this preset, with `spec` on top.
-        paused: stand still at the frame that is shown.
+        paused: stand still at the frame that is shown; False goes on from there.
+        at: go to this part of the clip, 0 its first frame and 1 its last, and stand still there unless `paused` is
+            False.
     """
-    body = body_of(models.PreviewChange, spec=spec, preset=preset, width=width, height=height, rate=rate, paused=paused)
+    size = {"width": width, "height": height}
+    body = body_of(models.PreviewChange, spec=spec, preset=preset, **size, rate=rate, paused=paused, at=at)
     call = Call("PATCH", f"/v1/previews/{preview}", json=body, repeatable=True)
     return ask(call, models.Preview.model_validate_json)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.scene.easing import WORDS, easing
-from depthflow.scene.parameters import number, parameter
+from depthflow.scene.parameters import Parameter, number, parameter
 
 Array = NDArray[np.float64]
 Mode = Literal["set", "add", "multiply"]
@@ -84,6 +84,12 @@ def check_easing(name: str) -> None:
         easing(name)
 
 
+def limits(row: Parameter, mode: Mode) -> tuple[float, float]:
+    """The least and the greatest value that a key of that parameter may have."""
+    most = max(abs(row.low), abs(row.high))
+    return {"set": (row.low, row.high), "add": (-most, most)}.get(mode, (-1000.0, 1000.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One keyframe.
@@ -142,11 +148,9 @@ class Track:
         check_easing(self.easing)
         if not 1 <= len(self.keys) <= MOST_KEYS:
             raise ValueError(f"track {self.parameter!r}: 1 to {MOST_KEYS} keys are expected, not {len(self.keys)}")
-        most = max(abs(row.low), abs(row.high))
+        low, high = limits(row, self.mode)
         for index, key in enumerate(self.keys):
-            what = f"track {self.parameter!r}, key {index}: value"
-            low, high = {"set": (row.low, row.high), "add": (-most, most)}.get(self.mode, (-1000, 1000))
-            number(what, key.value, low, high)
+            number(f"track {self.parameter!r}, key {index}: value", key.value, low, high)
 
     def laid(self, end: float | None = 1.0, whole: float | None = None) -> Laid:
         """The track with its times as parts of the whole.

@@ -1,0 +1,1 @@
+"""One module for each place of the interface, its looks in the .tcss file beside it."""

@@ -1,0 +1,16 @@
+"""Queue: to be built."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from depthflow.tui.screens.base import Place
+
+
+class QueueScreen(Place):
+    PLACE = "queue"
+    HELP = "# Queue"
+
+    def body(self) -> ComposeResult:
+        yield Static("Queue")

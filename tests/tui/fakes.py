@@ -1,0 +1,112 @@
+"""A daemon of scripted data for the interface: no process, no clock. What its client is asked is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from depthflow.client.address import Address
+from depthflow.client.models import Job, Limits, Progress, System, Worker
+from depthflow.tui.jobbook import JobBook
+from depthflow.tui.link import JobsChanged, LinkChanged, LinkState, News, SystemChanged
+
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+
+
+def job(number: int, state: str = "queued", **more: Any) -> Job:
+    """A row of the queue."""
+    at = NOW - timedelta(minutes=100 - number % 100)
+    facts = {"source": f"photos/photo{number}.jpg", "preset": "orbital", "motion": "orbital", **more}
+    return Job.model_validate({"id": number, "state": state, "added_at": at, "changed_at": at, **facts})
+
+
+def some_jobs() -> list[Job]:
+    """One of each kind."""
+    drawing = Progress(stage="render", done=60, total=150, seconds=3.0, rate=20.0)
+    return [
+        job(7, "queued", source="photos/Ünïcödé 山.jpg", preset="cinematic"),
+        job(6, "queued", priority=10, held=True),
+        job(5, "running", attempt=1, worker="1", progress=drawing),
+        job(4, "waiting", attempt=2, error="the disk is full"),
+        job(3, "failed", attempt=3, error="photo3.jpg: not an image"),
+        job(2, "done", attempt=1, folder="holidays"),
+        job(1, "skipped", same_as=2),
+    ]
+
+
+def system(jobs: Sequence[Job] = (), **more: Any) -> System:
+    """The daemon as a whole."""
+    states = ("queued", "waiting", "running", "done", "failed", "cancelled", "skipped")
+    counts = {state: sum(each.state == state for each in jobs) for state in states}
+    limits = Limits(upload_bytes=1 << 30, pixels=250_000_000, frames=200_000, requests_per_second=500)
+    facts = {
+        "version": "0.1.0",
+        "pid": 4711,
+        "started_at": NOW - timedelta(hours=2),
+        "uptime_seconds": 7200.0,
+        "paused": False,
+        "jobs": counts,
+        "workers": [Worker(name="1", pid=4712, state="busy", job=5, memory_bytes=512_000_000)],
+        "roots": ["/"],
+        "limits": limits,
+    }
+    return System.model_validate(facts | more)
+
+
+class FakeClient:
+    """Answers from scripts: `answers[name]` is what the method of that name returns, or calls, or raises."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.address = Address("http://depthflowd")
+        self.answers = answers
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def method(*args: Any, **kwargs: Any) -> Any:
+            self.asked.append((name, args, kwargs))
+            answer = self.answers.get(name)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(*args, **kwargs) if callable(answer) else answer
+
+        return method
+
+
+class FakeLink:
+    """A link that is online with scripted jobs; `tell` is the application's ear."""
+
+    def __init__(self, jobs: Sequence[Job] | None = None, **answers: Any) -> None:
+        self.scripted = some_jobs() if jobs is None else list(jobs)
+        self.client = FakeClient(answers)
+        self.jobs = JobBook()
+        self.system = system(self.scripted)
+        self.state, self.why = LinkState.SEARCHING, ""
+        self.private = False
+        self.closed = False
+        self.tell: Callable[[News], None] = lambda _: None
+
+    def __call__(self, server: str | None, *, private: bool, tell: Callable[[News], None]) -> FakeLink:
+        """Stands in for the class `Link`."""
+        self.tell = tell
+        return self
+
+    async def run(self) -> None:
+        self.go_online()
+
+    def go_online(self) -> None:
+        self.state = LinkState.ONLINE
+        self.jobs.put(self.scripted)
+        self.tell(SystemChanged(self.system))
+        self.tell(LinkChanged(self.state))
+        self.tell(JobsChanged(None))
+
+    def go_offline(self, why: str) -> None:
+        self.state, self.why = LinkState.OFFLINE, why
+        self.tell(LinkChanged(self.state, why))
+
+    async def close(self) -> None:
+        self.closed = True
