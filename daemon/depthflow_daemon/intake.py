@@ -17,7 +17,7 @@ from depthflow.errors import DepthFlowError, InputError, UsageError
 from depthflow.video.workfile import WorkPlace
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
-from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, signature_of
+from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, check_photo, signature_of
 from depthflow_daemon.store import Store, job_key
 from depthflow_daemon.template import fitting
 from depthflow_daemon.watch import RULES_FILE
@@ -33,6 +33,7 @@ class Intake:
     Args:
         changed: told when `step` should be called soon.
         rescan: asked to tell of all files in a folder again.
+        check: see `stable.StabilityTracker`.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Intake:
         *,
         changed: Callable[[], None] = lambda: None,
         rescan: Callable[[Path], None] = lambda _: None,
+        check: Callable[[Path], str] = check_photo,
     ) -> None:
         self._rules = [FolderRules(folder, self._taken) for folder in folders]
         self._store, self._changed, self._rescan = store, changed, rescan
-        self._tracker = StabilityTracker(companions=companions)
+        self._tracker = StabilityTracker(check=check, companions=companions)
         self._told: dict[Path, str] = {}
         self._rules_seen: dict[Path, str | None] = {}
         # Where results go must be decided and noted before the next photo is asked about.

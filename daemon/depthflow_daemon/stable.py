@@ -24,6 +24,8 @@ from depthflow_daemon.regular import read_regular
 
 _SHORTEST = 0.5
 """Seconds between two looks at a file that is not ready."""
+_STRETCH = 1.0
+"""Seconds that a round of looks may take, but for its last one, so that nothing else waits for many large photos."""
 _LONGEST = 300.0
 """The same for one that cannot be read, for however long."""
 
@@ -111,8 +113,10 @@ def check_photo(path: Path) -> str:
         PhotoError: it is cut short, damaged, too large, or no photo.
     """
     from depthflow.images import Limits, load_photo
+    from depthflow.settings import load_settings
 
-    limits = Limits()
+    most = load_settings().settings.limits
+    limits = Limits(max_bytes=most.max_photo_bytes, max_pixels=most.max_photo_pixels)
     try:
         data = read_regular(path, limits.max_bytes + 1)
     except OSError as error:
@@ -185,11 +189,11 @@ class StabilityTracker:
         """Look at the files whose time has come.
 
         Args:
-            limit: at most so many results; the others come next time.
+            limit: at most so many results, and no look that would begin after a second; the others come next time.
         """
         now = self._clock()
         results: list[Stable | Spoilt] = []
-        while limit is None or len(results) < limit:
+        while limit is None or (len(results) < limit and self._clock() < now + _STRETCH):
             with self._guard:
                 self._clean()
                 if not self._heap or self._heap[0][0] > now:

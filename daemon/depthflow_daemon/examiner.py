@@ -1,0 +1,164 @@
+"""Has files looked at by a process of its own: whether they are whole photos. It decides nothing about them.
+
+What people drop into folders is decoded there and never by the daemon: a file that is meant to fill the memory, to
+crash a decoder or to keep it busy ends that process alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from depthflow.errors import PhotoError
+from depthflow_daemon.stable import UnreadableError, check_photo
+
+SECONDS = 60.0
+"""One look may take this long, half of what the unit's watchdog allows; 24 megapixels took 1.0 s on two busy cores."""
+IDLE_SECONDS = 30.0
+"""Without a file to look at, the process ends after this, and gives its memory back."""
+_END_SECONDS = 1.0
+
+
+class Examiner:
+    """`stable.check_photo` in a process that is started when it is needed, and kept for the next file.
+
+    Safe to use from any thread; one file is looked at at a time.
+    """
+
+    def __init__(self, *, seconds: float = SECONDS, command: tuple[str, ...] = ()) -> None:
+        self._seconds = seconds
+        self._command = command or (sys.executable, "-m", "depthflow_daemon.examiner")
+        self._guard = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def warm(self) -> None:
+        """There will be a file to look at: the process starts meanwhile."""
+        with self._guard, contextlib.suppress(OSError):
+            self._started()
+
+    def check(self, path: Path) -> str:
+        """As `stable.check_photo`, which raises the same.
+
+        Raises:
+            PhotoError: also for a file of which the process dies, or that it is not done with in time.
+        """
+        try:
+            with self._guard:
+                answer = self._ask(path)
+                if "died" in answer:
+                    # It may have been idle too long just now, or killed by somebody: not this file's fault yet.
+                    answer = self._ask(path)
+        except OSError as error:
+            raise UnreadableError(f"{path}: the process that looks at it cannot be started: {error}") from error
+        if "died" in answer:
+            raise PhotoError(f"{path}: {answer['died']}", "save it anew with another program")
+        if "content" in answer:
+            return str(answer["content"])
+        kind = UnreadableError if answer.get("unreadable") else PhotoError
+        raise kind(answer["error"], answer.get("hint", ""))
+
+    def close(self) -> None:
+        """End the process; it is started again if there is something to look at."""
+        with self._guard:
+            self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, if there is one."""
+        return None if self._process is None else self._process.pid
+
+    # -- pieces ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, path: Path) -> dict[str, Any]:
+        """What it says of a file; "died" if it died of it."""
+        process = self._started()
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(self._seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            process.stdin.write(json.dumps(str(path)).encode() + b"\n")
+            process.stdin.flush()
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            return answer
+        except (OSError, ValueError):
+            code = self._end()
+        finally:
+            timer.cancel()
+        if late.is_set():
+            return {"error": f"{path}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
+        return {"died": f"the decoder died of it ({f'signal {-code}' if code < 0 else f'exit code {code}'})"}
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._end()
+            # Its standard error is ours: what a library says there is in the daemon's log. A Ctrl-C is for the daemon.
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=sys.platform != "win32",
+            )
+        return self._process
+
+    def _end(self) -> int:
+        """Its exit code; it is ended if it still runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was not written yet cannot be any more
+                if pipe is not None:
+                    pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Without orders it ends by itself, and one that died is gone in a moment.
+            process.wait(_END_SECONDS)
+        process.kill()
+        return process.wait()
+
+
+def main() -> None:
+    """The process: a path on each line of standard input, as JSON, and what is said of it on standard output."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    # What a library prints is no answer.
+    os.dup2(2, 1)
+    with contextlib.suppress(OSError):
+        # Where the memory is full, it is this process that has to go.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    import depthflow.images  # noqa: F401 - meanwhile
+
+    while line := _next(sys.stdin.buffer):
+        answers.write(json.dumps(_answer(Path(json.loads(line)))).encode() + b"\n")
+
+
+def _next(orders: IO[bytes]) -> bytes:
+    """The next line; empty when there will be none."""
+    if sys.platform != "win32" and not select.select([orders], [], [], IDLE_SECONDS)[0]:
+        return b""
+    return orders.readline()
+
+
+def _answer(path: Path) -> dict[str, Any]:
+    try:
+        return {"content": check_photo(path)}
+    except PhotoError as error:
+        return {"error": error.message, "hint": error.hint, "unreadable": isinstance(error, UnreadableError)}
+    except MemoryError:
+        return {"error": f"{path}: there is not enough memory to decode it", "unreadable": True}
+
+
+if __name__ == "__main__":
+    main()

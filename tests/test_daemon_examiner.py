@@ -1,0 +1,132 @@
+"""Files are looked at by a process of its own: what it says, what it survives, and that it gives its memory back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from depthflow_daemon.config import FolderSettings
+from depthflow_daemon.examiner import Examiner
+from depthflow_daemon.folders import Folders
+from depthflow_daemon.stable import UnreadableError
+from depthflow_daemon.store import Store
+
+from depthflow.errors import PhotoError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+BRITTLE = """
+import os, signal, time
+from depthflow_daemon import examiner
+real = examiner.check_photo
+def brittle(path):
+    if path.name.startswith("killer"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if path.name.startswith("endless"):
+        while True:
+            time.sleep(0.01)
+    print("a library says something")
+    return real(path)
+examiner.check_photo = brittle
+examiner.main()
+"""
+"""A process whose decoder has faults."""
+
+
+@pytest.fixture
+def examiners() -> Iterator[Callable[..., Examiner]]:
+    made: list[Examiner] = []
+
+    def make(**options: float) -> Examiner:
+        made.append(Examiner(command=(sys.executable, "-c", BRITTLE), **options))
+        return made[-1]
+
+    yield make
+    for examiner in made:
+        examiner.close()
+
+
+def test_one_process_looks_at_all_files_and_says_what_is_wrong_with_them(
+    examiners: Callable[..., Examiner], photo: Path, tmp_path: Path
+) -> None:
+    examiner = examiners()
+    examiner.warm()
+    pid = examiner.pid
+    named = photo.rename(tmp_path / "zwei\nzeilen 📷.png")
+    assert examiner.check(named) == hashlib.sha256(named.read_bytes()).hexdigest()
+    half = tmp_path / "half.png"
+    half.write_bytes(named.read_bytes()[:-200])
+    with pytest.raises(PhotoError, match=r"cut short|damaged") as caught:
+        examiner.check(half)
+    assert not isinstance(caught.value, UnreadableError)
+    with pytest.raises(UnreadableError, match=r"gone\.png: cannot be read: No such file"):
+        examiner.check(tmp_path / "gone.png")
+    assert examiner.pid == pid
+
+
+def test_a_file_that_kills_its_decoder_is_no_photo_and_the_next_one_is(
+    examiners: Callable[..., Examiner], photo: Path
+) -> None:
+    examiner = examiners()
+    killer = photo.with_name("killer.png")
+    killer.write_bytes(photo.read_bytes())
+    with pytest.raises(PhotoError, match=r"killer\.png: the decoder died of it \(signal 11\)"):
+        examiner.check(killer)
+    assert examiner.check(photo) == hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+def test_a_file_that_keeps_its_decoder_busy_is_given_up(examiners: Callable[..., Examiner], photo: Path) -> None:
+    examiner = examiners(seconds=3.0)
+    endless = photo.with_name("endless.png")
+    endless.write_bytes(photo.read_bytes())
+    assert examiner.check(photo)
+    with pytest.raises(PhotoError, match=r"endless\.png: took longer than 3 s"):
+        examiner.check(endless)
+    assert examiner.check(photo)
+
+
+def test_a_process_that_was_killed_is_nobodys_fault(examiners: Callable[..., Examiner], photo: Path) -> None:
+    examiner = examiners()
+    examiner.check(photo)
+    assert examiner.pid is not None
+    os.kill(examiner.pid, signal.SIGKILL)
+    assert examiner.check(photo) == hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+def test_a_process_that_cannot_be_started_says_nothing_about_the_photo(photo: Path) -> None:
+    with pytest.raises(UnreadableError, match="cannot be started"):
+        Examiner(command=("/nowhere",)).check(photo)
+
+
+def test_an_idle_process_ends(photo: Path, tmp_path: Path) -> None:
+    program = "from depthflow_daemon import examiner; examiner.IDLE_SECONDS = 0.2; examiner.main()"
+    examiner = Examiner(command=(sys.executable, "-c", program))
+    examiner.warm()
+    assert examiner.pid is not None
+    _, status = os.waitpid(examiner.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert examiner.check(photo), "and is started again"
+    examiner.close()
+    assert examiner.pid is None
+
+
+def test_watched_photos_are_not_decoded_by_the_daemon(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("depthflow.images.decode", lambda *_: pytest.fail("decoded here"))
+    root = tmp_path / "watched"
+    root.mkdir()
+    photo.rename(root / "cat.png")
+    (root / ".depthflow.toml").write_text('[settle]\nmode = "rename"\n')
+    with Store(tmp_path / "state" / "q.db") as store:
+        folders = Folders(store)
+        folders.load([FolderSettings.model_validate({"name": "a", "in": root, "out": tmp_path / "out"})])
+        assert folders.sync(30)
+        folders.step()
+        folders.close()
+        assert [Path(job.source).name for job in store.page()] == ["cat.png"]
