@@ -124,7 +124,7 @@ def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, A
 
     report = report_of(order, say)
     try:
-        spec = JobSpec.parse(order["spec"], source=f"job {order['job']}")
+        spec = _placed(JobSpec.parse(order["spec"], source=f"job {order['job']}"))
         _check_content(Path(spec.photo), order["content"])
         return {"done": _KINDS[order["kind"]](order, spec, report, token)}
     except Cancelled:
@@ -135,6 +135,16 @@ def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, A
         return _failed(error, "transient")
     except Exception as error:
         return _failed(error, "crash")
+
+
+def _placed(spec: Any) -> Any:
+    """The job, drawn by the GPU that this machine's settings name, or this worker's environment, if it names none."""
+    from depthflow.settings import AUTO, load_settings
+
+    device = load_settings().settings.render.gl_device
+    if spec.render.gl_device is not None or device == AUTO or spec.render.gl_backend not in ("auto", "egl"):
+        return spec
+    return spec.model_copy(update={"render": spec.render.model_copy(update={"gl_device": device})})
 
 
 def _make(order: dict[str, Any], spec: Any, report: Report, token: CancelToken) -> dict[str, Any]:
