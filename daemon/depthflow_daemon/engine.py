@@ -451,5 +451,8 @@ class Engine:
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
         self._jobs.remove(running)
         running.discard()
+        if job.attempt > 1:
+            # An encoder that was only starting when its worker died has made its file after that was cleared up.
+            self._clear_up(running)
         if verdict.kind != "lost":
             self._ended(self._store.get(job.id))
