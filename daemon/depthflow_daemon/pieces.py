@@ -43,11 +43,13 @@ def tasks_of(job: Job, seconds: float) -> tuple[list[Task], list[Cutting]]:
     Args:
         seconds: of video in a segment, about; 0 cuts nothing.
     """
+    note = json.loads(job.note)
     order = {
         "kind": "make",
         "job": job.id,
         "spec": json.loads(job.spec),
-        "content": json.loads(job.note).get("content", ""),
+        "content": note.get("content", ""),
+        "digests": note.get("digests", {}),
     }
     try:
         return _cut(order, JobSpec.parse(order["spec"]), seconds)

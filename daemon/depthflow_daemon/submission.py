@@ -92,14 +92,17 @@ def submit(
     if request is not None and (known := _known(core, request, digest)) is not None:
         return known, False
     prepared = prepare(core, asked, uploads)
-    contents = [prepared.content, *map(_digest, prepared.files)]
-    key = job_key(contents, prepared.identity, _model(prepared.spec.depth.model), __version__)
+    digests = {str(file): _digest(file) for file in prepared.files}
+    key = job_key(
+        [prepared.content, *digests.values()], prepared.identity, _model(prepared.spec.depth.model), __version__
+    )
     with _guard:
         if request is not None and (known := _known(core, request, digest)) is not None:
             return known, False
         spec, outputs = _placed(core, prepared, key)
         note: dict[str, Any] = {
             "content": prepared.content,
+            "digests": digests,
             "name": prepared.name,
             "origin": "api",
             "preset": spec.preset,
