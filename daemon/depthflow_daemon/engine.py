@@ -22,7 +22,7 @@ from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.gpus import Gpu, find_gpus
 from depthflow_daemon.leases import LEASE_SECONDS, MAX_CRASHES
 from depthflow_daemon.orphans import end_orphans
-from depthflow_daemon.pieces import tasks_of
+from depthflow_daemon.pieces import holds_pieces, tasks_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.running import RunningJob, Task
 from depthflow_daemon.store import Store
@@ -242,7 +242,11 @@ class Engine:
                 return
             tasks, cuttings = tasks_of(job, self._settings.segment_seconds)
             # Workers of one machine share the cache of depth maps: one fills it, then the others begin.
-            self._jobs.append(RunningJob(job, tasks, cuttings, one_first=not self._settings.address))
+            running = RunningJob(job, tasks, cuttings, one_first=not self._settings.address)
+            if kept := sum(task.made for task in tasks):
+                log.info("job %d: %d of %d pieces were made before the last end", job.id, kept, len(tasks))
+                running.complete()
+            self._jobs.append(running)
 
     def _begin(self) -> None:
         if self._end is None and time.monotonic() >= self._not_before:
@@ -351,7 +355,7 @@ class Engine:
         """End what a dead worker left running, and remove what it left lying."""
         end_orphans()
         for output in self._store.outputs(running.job.id):
-            sweep(Path(output.path).parent, stale_seconds=0.0)
+            sweep(Path(output.path).parent, stale_seconds=0.0, spare=holds_pieces)
 
     # -- what the engine looks at ----------------------------------------------------------------------------------
 
@@ -450,9 +454,12 @@ class Engine:
         elif verdict.kind in ("transient", "permanent", "crash"):
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
         self._jobs.remove(running)
-        running.discard()
+        after = self._store.get(job.id)
+        if self._end is None or after.state != "queued":
+            # Else its pieces wait for the daemon that comes after this one.
+            running.discard()
         if job.attempt > 1:
             # An encoder that was only starting when its worker died has made its file after that was cleared up.
             self._clear_up(running)
         if verdict.kind != "lost":
-            self._ended(self._store.get(job.id))
+            self._ended(after)
