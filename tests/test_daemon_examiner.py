@@ -27,6 +27,8 @@ real = examiner.check_photo
 def brittle(path):
     if path.name.startswith("killer"):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if path.name.startswith("hunted"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if path.name.startswith("endless"):
         while True:
             time.sleep(0.01)
@@ -96,6 +98,14 @@ def test_a_process_that_was_killed_is_nobodys_fault(examiners: Callable[..., Exa
     assert examiner.pid is not None
     os.kill(examiner.pid, signal.SIGKILL)
     assert examiner.check(photo) == hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+def test_a_process_that_is_killed_again_and_again_says_nothing_about_the_photo(
+    examiners: Callable[..., Examiner], photo: Path
+) -> None:
+    """By somebody, or by the system for want of memory: the photo is waited for."""
+    with pytest.raises(UnreadableError, match=r"hunted\.png: .*signal 9"):
+        examiners().check(photo.rename(photo.with_name("hunted.png")))
 
 
 def test_a_process_that_cannot_be_started_says_nothing_about_the_photo(photo: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ SECONDS = 60.0
 IDLE_SECONDS = 30.0
 """Without a file to look at, the process ends after this, and gives its memory back."""
 _END_SECONDS = 1.0
+_FROM_OUTSIDE = (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 class Examiner:
@@ -58,11 +60,13 @@ class Examiner:
         except OSError as error:
             raise UnreadableError(f"{path}: the process that looks at it cannot be started: {error}") from error
         if "died" in answer:
-            raise PhotoError(f"{path}: {answer['died']}", "save it anew with another program")
+            # Decoders crash by other signals: somebody ended it, or the system for want of memory.
+            kind = UnreadableError if answer["died"] in _FROM_OUTSIDE else PhotoError
+            raise kind(f"{path}: the decoder died of it ({_how(answer['died'])})", "save it anew with another program")
         if "content" in answer:
             return str(answer["content"])
-        kind = UnreadableError if answer.get("unreadable") else PhotoError
-        raise kind(answer["error"], answer.get("hint", ""))
+        known = UnreadableError if answer.get("unreadable") else PhotoError
+        raise known(answer["error"], answer.get("hint", ""))
 
     def close(self) -> None:
         """End the process; it is started again if there is something to look at."""
@@ -100,7 +104,7 @@ class Examiner:
             timer.cancel()
         if late.is_set():
             return {"error": f"{path}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
-        return {"died": f"the decoder died of it ({f'signal {-code}' if code < 0 else f'exit code {code}'})"}
+        return {"died": code}
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -128,6 +132,10 @@ class Examiner:
             process.wait(_END_SECONDS)
         process.kill()
         return process.wait()
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def main() -> None:
