@@ -34,8 +34,8 @@ class Examiner:
     Safe to use from any thread; one file is looked at at a time.
     """
 
-    def __init__(self, *, seconds: float = SECONDS, command: tuple[str, ...] = ()) -> None:
-        self._seconds = seconds
+    def __init__(self, *, command: tuple[str, ...] = ()) -> None:
+        self._seconds = SECONDS
         self._command = command or (sys.executable, "-m", "depthflow_daemon.examiner")
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,9 +60,11 @@ class Examiner:
         except OSError as error:
             raise UnreadableError(f"{path}: the process that looks at it cannot be started: {error}") from error
         if "died" in answer:
-            # Decoders crash by other signals: somebody ended it, or the system for want of memory.
-            kind = UnreadableError if answer["died"] in _FROM_OUTSIDE else PhotoError
-            raise kind(f"{path}: the decoder died of it ({_how(answer['died'])})", "save it anew with another program")
+            how = _how(answer["died"])
+            if answer["died"] in _FROM_OUTSIDE:
+                # Decoders crash by other signals: somebody did it, or the system for want of memory.
+                raise UnreadableError(f"{path}: the process that looked at it was ended from outside ({how})")
+            raise PhotoError(f"{path}: the decoder died of it ({how})", "save it anew with another program")
         if "content" in answer:
             return str(answer["content"])
         known = UnreadableError if answer.get("unreadable") else PhotoError
