@@ -15,8 +15,10 @@ from depthflow_daemon.examiner import Examiner
 from depthflow_daemon.folders import Folders
 from depthflow_daemon.stable import UnreadableError
 from depthflow_daemon.store import Store
+from PIL import Image
 
 from depthflow.errors import PhotoError
+from depthflow.images import Limits
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -24,6 +26,7 @@ BRITTLE = """
 import os, signal, time
 from depthflow_daemon import examiner
 real = examiner.check_photo
+real_header = examiner.images.check_photo
 def brittle(path):
     if path.name.startswith("killer"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -34,7 +37,12 @@ def brittle(path):
             time.sleep(0.01)
     print("a library says something")
     return real(path)
+def brittle_header(path, limits, label):
+    if path.name.startswith("killer"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return real_header(path, limits=limits, label=label)
 examiner.check_photo = brittle
+examiner.images.check_photo = brittle_header
 examiner.main()
 """
 """A process whose decoder has faults."""
@@ -95,6 +103,30 @@ def test_a_file_that_keeps_its_decoder_busy_is_given_up(
         with pytest.raises(PhotoError, match=r"endless\.png: took longer than 0.5 s"):
             examiner.check(endless)
     assert examiner.check(photo)
+
+
+def test_headers_that_c_libraries_take_apart_are_looked_at_there_and_others_here(
+    examiners: Callable[[], Examiner], photo: Path, tmp_path: Path
+) -> None:
+    examiner, limits = examiners(), Limits(max_pixels=10_000_000)
+    examiner.check_header(photo, limits=limits, label="cat.png")
+    assert examiner.pid is None, "not for a PNG"
+    with Image.open(photo) as image:
+        for name in ("cat.webp", "cat.avif", "killer.avif"):
+            image.save(tmp_path / name)
+    examiner.check_header(tmp_path / "cat.avif", limits=limits, label="cat.avif")
+    pid = examiner.pid
+    assert pid is not None
+    with pytest.raises(PhotoError, match=r"sent\.webp .*too large"):
+        examiner.check_header(tmp_path / "cat.webp", limits=Limits(max_pixels=10), label="sent.webp")
+    (tmp_path / "text.heic").write_text("no photo")
+    with pytest.raises(PhotoError, match=r"sent\.heic is not a photo"):
+        examiner.check_header(tmp_path / "text.heic", limits=limits, label="sent.heic")
+    with pytest.raises(PhotoError, match="is not there"):
+        examiner.check_header(tmp_path / "gone.avif", limits=limits, label="gone.avif")
+    assert examiner.pid == pid
+    with pytest.raises(PhotoError, match=r"killer: the decoder died of it \(signal 11\)"):
+        examiner.check_header(tmp_path / "killer.avif", limits=limits, label="killer")
 
 
 def test_a_process_that_was_killed_is_nobodys_fault(examiners: Callable[[], Examiner], photo: Path) -> None:

@@ -1,7 +1,7 @@
 """Has files looked at by a process of its own: whether they are whole photos. It decides nothing about them.
 
-What people drop into folders is decoded there and never by the daemon: a file that is meant to fill the memory, to
-crash a decoder or to keep it busy ends that process alone.
+What people drop into folders or send is decoded there and never by the daemon: a file that is meant to fill the memory,
+to crash a decoder or to keep it busy ends that process alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from depthflow import images
 from depthflow.errors import PhotoError
+from depthflow.images import Limits
 from depthflow_daemon.stable import UnreadableError, check_photo
 
 SECONDS = 60.0
@@ -25,6 +27,8 @@ SECONDS = 60.0
 IDLE_SECONDS = 30.0
 """Without a file to look at, the process ends after this, and gives its memory back."""
 _END_SECONDS = 1.0
+_HARMLESS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+"""Headers that are read by Python code; those of HEIC, AVIF and others are taken apart by C libraries."""
 _FROM_OUTSIDE = (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
@@ -51,24 +55,20 @@ class Examiner:
         Raises:
             PhotoError: also for a file of which the process dies, or that it is not done with in time.
         """
-        try:
-            with self._guard:
-                answer = self._ask(path)
-                if "died" in answer:
-                    # It may have been idle too long just now, or killed by somebody: not this file's fault yet.
-                    answer = self._ask(path)
-        except OSError as error:
-            raise UnreadableError(f"{path}: the process that looks at it cannot be started: {error}") from error
-        if "died" in answer:
-            how = _how(answer["died"])
-            if answer["died"] in _FROM_OUTSIDE:
-                # Decoders crash by other signals: somebody did it, or the system for want of memory.
-                raise UnreadableError(f"{path}: the process that looked at it was ended from outside ({how})")
-            raise PhotoError(f"{path}: the decoder died of it ({how})", "save it anew with another program")
-        if "content" in answer:
-            return str(answer["content"])
-        known = UnreadableError if answer.get("unreadable") else PhotoError
-        raise known(answer["error"], answer.get("hint", ""))
+        return str(self._answer(str(path), {"file": str(path)})["content"])
+
+    def check_header(self, path: Path, *, limits: Limits, label: str) -> None:
+        """As `images.check_photo`, which raises the same; what this program's own code reads is read here.
+
+        Raises:
+            PhotoError: also for a file of which the process dies, or that it is not done with in time.
+        """
+        with contextlib.suppress(OSError), path.open("rb") as file:  # else it is said in the usual way
+            if not file.read(8).startswith(_HARMLESS):
+                header = {"label": label, "max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
+                self._answer(label, {"file": str(path), "header": header})
+                return
+        images.check_photo(path, limits=limits, label=label)
 
     def close(self) -> None:
         """End the process; it is started again if there is something to look at."""
@@ -82,8 +82,29 @@ class Examiner:
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, path: Path) -> dict[str, Any]:
-        """What it says of a file; "died" if it died of it."""
+    def _answer(self, label: str, order: dict[str, Any]) -> dict[str, Any]:
+        """What it says of a file. Raises PhotoError: as `check`."""
+        try:
+            with self._guard:
+                answer = self._ask(label, order)
+                if "died" in answer:
+                    # It may have been idle too long just now, or killed by somebody: not this file's fault yet.
+                    answer = self._ask(label, order)
+        except OSError as error:
+            raise UnreadableError(f"{label}: the process that looks at it cannot be started: {error}") from error
+        if "died" in answer:
+            how = _how(answer["died"])
+            if answer["died"] in _FROM_OUTSIDE:
+                # Decoders crash by other signals: somebody did it, or the system for want of memory.
+                raise UnreadableError(f"{label}: the process that looked at it was ended from outside ({how})")
+            raise PhotoError(f"{label}: the decoder died of it ({how})", "save it anew with another program")
+        if "error" not in answer:
+            return answer
+        known = UnreadableError if answer.get("unreadable") else PhotoError
+        raise known(answer["error"], answer.get("hint", ""))
+
+    def _ask(self, label: str, order: dict[str, Any]) -> dict[str, Any]:
+        """The same as it comes; "died" if it died of it."""
         process = self._started()
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
         late = threading.Event()
@@ -96,7 +117,7 @@ class Examiner:
         timer.daemon = True
         timer.start()
         try:
-            process.stdin.write(json.dumps(str(path)).encode() + b"\n")
+            process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()
             answer: dict[str, Any] = json.loads(process.stdout.readline())
             return answer
@@ -105,7 +126,7 @@ class Examiner:
         finally:
             timer.cancel()
         if late.is_set():
-            return {"error": f"{path}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
+            return {"error": f"{label}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
         return {"died": code}
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -141,17 +162,15 @@ def _how(code: int) -> str:
 
 
 def main() -> None:
-    """The process: a path on each line of standard input, as JSON, and what is said of it on standard output."""
+    """The process: an order on each line of standard input, an answer on each line of standard output, both JSON."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     # What a library prints is no answer.
     os.dup2(2, 1)
     with contextlib.suppress(OSError):
         # Where the memory is full, it is this process that has to go.
         Path("/proc/self/oom_score_adj").write_text("1000")
-    import depthflow.images  # noqa: F401 - meanwhile
-
     while line := _next(sys.stdin.buffer):
-        answers.write(json.dumps(_answer(Path(json.loads(line)))).encode() + b"\n")
+        answers.write(json.dumps(_said(json.loads(line))).encode() + b"\n")
 
 
 def _next(orders: IO[bytes]) -> bytes:
@@ -161,9 +180,14 @@ def _next(orders: IO[bytes]) -> bytes:
     return orders.readline()
 
 
-def _answer(path: Path) -> dict[str, Any]:
+def _said(order: dict[str, Any]) -> dict[str, Any]:
+    path, header = Path(order["file"]), order.get("header")
     try:
-        return {"content": check_photo(path)}
+        if header is None:
+            return {"content": check_photo(path)}
+        limits = Limits(max_bytes=header["max_bytes"], max_pixels=header["max_pixels"])
+        images.check_photo(path, limits=limits, label=header["label"])
+        return {}
     except PhotoError as error:
         return {"error": error.message, "hint": error.hint, "unreadable": isinstance(error, UnreadableError)}
     except MemoryError:
