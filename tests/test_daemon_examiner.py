@@ -27,7 +27,10 @@ import os, signal, time
 from depthflow_daemon import examiner
 real = examiner.check_photo
 real_header = examiner.images.check_photo
-def brittle(path):
+def brittle(path, was_read):
+    if path.name.startswith("far"):
+        time.sleep(60)
+    was_read()
     if path.name.startswith("killer"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if path.name.startswith("hunted"):
@@ -36,7 +39,7 @@ def brittle(path):
         while True:
             time.sleep(0.01)
     print("a library says something")
-    return real(path)
+    return real(path, was_read=lambda: None)
 def brittle_header(path, limits, label):
     if path.name.startswith("killer"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -99,10 +102,21 @@ def test_a_file_that_keeps_its_decoder_busy_is_given_up(
     assert examiner.check(photo)
     with monkeypatch.context() as hasty:
         # Its process has started, which may take longer than this.
-        hasty.setattr(examiner, "_seconds", 0.5)
-        with pytest.raises(PhotoError, match=r"endless\.png: took longer than 0.5 s"):
+        hasty.setattr(examiner, "_seconds", 3.0)
+        with pytest.raises(PhotoError, match=r"endless\.png: took longer than 3 s"):
             examiner.check(endless)
     assert examiner.check(photo)
+
+
+def test_a_file_that_cannot_be_read_for_long_is_waited_for(
+    examiners: Callable[[], Examiner], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a share that hangs: it says nothing about the photo."""
+    examiner = examiners()
+    assert examiner.check(photo)
+    monkeypatch.setattr(examiner, "_seconds", 1.0)
+    with pytest.raises(UnreadableError, match=r"far\.png: could not be read within 1 s"):
+        examiner.check(photo.rename(photo.with_name("far.png")))
 
 
 def test_headers_that_c_libraries_take_apart_are_looked_at_there_and_others_here(

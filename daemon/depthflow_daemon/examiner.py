@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,8 +23,11 @@ from depthflow.errors import PhotoError
 from depthflow.images import Limits
 from depthflow_daemon.stable import UnreadableError, check_photo
 
-SECONDS = 60.0
-"""One look may take this long, half of what the unit's watchdog allows; 24 megapixels took 1.0 s on two busy cores."""
+SECONDS = 45.0
+"""Reading a file may take this long, and so may decoding it: together less than the 120 s of the unit's watchdog.
+
+24 megapixels took 1.0 s on two busy cores.
+"""
 IDLE_SECONDS = 30.0
 """Without a file to look at, the process ends after this, and gives its memory back."""
 _END_SECONDS = 1.0
@@ -106,8 +110,28 @@ class Examiner:
     def _ask(self, label: str, order: dict[str, Any]) -> dict[str, Any]:
         """The same as it comes; "died" if it died of it."""
         process = self._started()
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
         late = threading.Event()
+        was_read = "header" in order
+        try:
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+            answer = self._line(process, late)
+            if answer == {"read": True}:
+                was_read = True
+                answer = self._line(process, late)
+            return answer
+        except (OSError, ValueError):
+            code = self._end()
+        if not late.is_set():
+            return {"died": code}
+        if was_read:
+            return {"error": f"{label}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
+        return {"error": f"{label}: could not be read within {self._seconds:g} s", "unreadable": True}
+
+    def _line(self, process: subprocess.Popen[bytes], late: threading.Event) -> dict[str, Any]:
+        """The next thing it says; it is ended, and `late` set, if that takes too long."""
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
 
         def end() -> None:
             late.set()
@@ -117,17 +141,10 @@ class Examiner:
         timer.daemon = True
         timer.start()
         try:
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-            answer: dict[str, Any] = json.loads(process.stdout.readline())
-            return answer
-        except (OSError, ValueError):
-            code = self._end()
+            said: dict[str, Any] = json.loads(process.stdout.readline())
+            return said
         finally:
             timer.cancel()
-        if late.is_set():
-            return {"error": f"{label}: took longer than {self._seconds:g} s to decode", "hint": "save it anew"}
-        return {"died": code}
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -170,7 +187,7 @@ def main() -> None:
         # Where the memory is full, it is this process that has to go.
         Path("/proc/self/oom_score_adj").write_text("1000")
     while line := _next(sys.stdin.buffer):
-        answers.write(json.dumps(_said(json.loads(line))).encode() + b"\n")
+        answers.write(_line(_said(json.loads(line), lambda: answers.write(_line({"read": True})))))
 
 
 def _next(orders: IO[bytes]) -> bytes:
@@ -180,11 +197,15 @@ def _next(orders: IO[bytes]) -> bytes:
     return orders.readline()
 
 
-def _said(order: dict[str, Any]) -> dict[str, Any]:
+def _line(said: dict[str, Any]) -> bytes:
+    return json.dumps(said).encode() + b"\n"
+
+
+def _said(order: dict[str, Any], was_read: Callable[[], object]) -> dict[str, Any]:
     path, header = Path(order["file"]), order.get("header")
     try:
         if header is None:
-            return {"content": check_photo(path)}
+            return {"content": check_photo(path, was_read=was_read)}
         limits = Limits(max_bytes=header["max_bytes"], max_pixels=header["max_pixels"])
         images.check_photo(path, limits=limits, label=header["label"])
         return {}
