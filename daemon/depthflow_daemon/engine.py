@@ -453,8 +453,8 @@ class Engine:
             self._store.release(job.id, job.attempt)
         elif verdict.kind in ("transient", "permanent", "crash"):
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
-        self._jobs.remove(running)
         after = self._store.get(job.id)
+        self._jobs.remove(running)
         if self._end is None or after.state != "queued":
             # Else its pieces wait for the daemon that comes after this one.
             running.discard()
