@@ -91,7 +91,23 @@ def measure(folder: Path, daemon: psutil.Process, photos: int, idle: float) -> N
     row("memory, median of each quarter", ", ".join(f"{statistics.median(q):.0f}" for q in quarters(most)) + " MB")
     row("daemon's CPU", f"{1000 * (cpu_seconds(daemon) - cpu) / photos:.0f} ms a job")
     overhead(folder)
+    row("memory, highest with 24 megapixels", f"{most_with_large(folder, daemon):.0f} MB")
     row("load at the end", f"{os.getloadavg()[0]:.1f}")
+
+
+def most_with_large(folder: Path, daemon: psutil.Process) -> float:
+    """Megabytes at most while a large photo is looked at, queued and made."""
+    most = [megabytes(daemon)]
+    ended = counted(folder, "done") + 1
+    chance = np.random.default_rng(24).integers(0, 255, (250, 375, 3), dtype=np.uint8)
+    Image.fromarray(chance).resize((6000, 4000)).save(folder / "in" / "large.jpg")
+
+    def all_done() -> bool:
+        most.append(megabytes(daemon))
+        return counted(folder, "done") == ended
+
+    until(all_done)
+    return max(most)
 
 
 def overhead(folder: Path) -> None:

@@ -18,6 +18,8 @@ from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.effects_options import from_table
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
+from depthflow.jobs.planning import Piece
+from depthflow.jobs.segments import Segment, make_segment
 from depthflow.jobs.sizes import Fit
 from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
 from depthflow.jobs.view import fan_of, layout_of, mix_of
@@ -157,7 +159,12 @@ def render(
 
 
 def make_job(
-    spec: JobSpec, *, report: Report = silent, cancel: CancelToken | None = None, decode_all: bool = False
+    spec: JobSpec,
+    *,
+    report: Report = silent,
+    cancel: CancelToken | None = None,
+    decode_all: bool = False,
+    beside: bool = True,
 ) -> Result:
     """`pipeline.make` with the limits and the cache of the user's settings."""
     settings = load_settings().settings
@@ -168,6 +175,23 @@ def make_job(
         limits=_limits(settings),
         cache_bytes=_cache_bytes(settings),
         decode_all=decode_all,
+        beside=beside,
+    )
+
+
+def make_piece(
+    spec: JobSpec, piece: Piece, *, report: Report = silent, cancel: CancelToken | None = None, beside: bool = True
+) -> tuple[Segment, Result]:
+    """`segments.make_segment` with the limits and the cache of the user's settings."""
+    settings = load_settings().settings
+    return make_segment(
+        spec,
+        piece,
+        report=report,
+        cancel=cancel,
+        limits=_limits(settings),
+        cache_bytes=_cache_bytes(settings),
+        beside=beside,
     )
 
 

@@ -33,17 +33,18 @@ def drop(photo: Path, depth_map: Path, place: Path) -> Path:
     return Path(shutil.copy(photo, place))
 
 
-def once(folder: Path, *wrapper: str, **env: str) -> Done:
+def once(folder: Path, *wrapper: str, seconds: float = 120, **env: str) -> Done:
     """Let a daemon deal with everything in `in`; it ends by itself.
 
     Args:
         wrapper: a command that runs another one.
+        seconds: that it may take.
     """
     if not wrapper:
-        return depthflow("watch", "in", "out", "--once", "--store", "state/q.db", cwd=folder, **env)
+        return depthflow("watch", "in", "out", "--once", "--store", "state/q.db", cwd=folder, seconds=seconds, **env)
     command = [*wrapper, COMMAND, "watch", "in", "out", "--once", "--store", "state/q.db"]
     done = subprocess.run(
-        command, cwd=folder, env=environment(**env), capture_output=True, timeout=120, stdin=subprocess.DEVNULL
+        command, cwd=folder, env=environment(**env), capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -54,16 +54,17 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **plain, **more}
 
 
-def depthflow(*args: str | Path, cwd: Path, data: bytes | None = None, **env: str) -> Done:
+def depthflow(*args: str | Path, cwd: Path, data: bytes | None = None, seconds: float = 120, **env: str) -> Done:
     """Run the program to its end.
 
     Args:
         data: for its standard input, which is empty otherwise.
+        seconds: that it may take.
         env: added to its environment.
     """
     stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
     command = [COMMAND, *map(str, args)]
-    done = subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, timeout=120, **stdin)
+    done = subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, timeout=seconds, **stdin)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

@@ -91,9 +91,9 @@ FOLDER = '[[folders]]\nname = "a"\nin = "x"\nout = "y"\n'
         ("[engine]\nwrokers = 2", "engine.wrokers: unknown key; did you mean 'workers'?"),
         (
             "[engine]\nworkers = 0",
-            "engine.workers: input should be greater than or equal to 1 (got 0); allowed: at least 1",
+            "engine.workers: no number of workers (got 0); write auto, or 1 to 256",
         ),
-        ('[engine]\nworkers = "2"', "engine.workers: a whole number is expected (got '2')"),
+        ('[engine]\nworkers = "2"', "engine.workers: no number of workers (got '2'); write auto, or"),
         ('[engine]\nmemory_limit = "much"', "engine.memory_limit: no amount of memory (got 'much'); write auto, none"),
         (FOLDER + 'preset = "vertiko"', "folders.0 (a): unknown preset 'vertiko'; did you mean 'vertigo'?"),
         (FOLDER + FOLDER.replace('"x"', '"z"'), "two of them are called 'a'; give each"),
@@ -135,11 +135,11 @@ def test_addresses() -> None:
 def test_the_command_writes_a_sample_checks_a_file_and_prints_the_schema(tmp_path: Path) -> None:
     text = depthflow("daemon", "config", cwd=tmp_path).out
     file = tmp_path / "d.toml"
-    file.write_text(text.replace("workers = 1 ", "workers = 4 "))
+    file.write_text(text.replace('workers = "auto"', "workers = 4"))
     assert load(file).settings.engine.workers == 4
     done = depthflow("daemon", "config", "--check", "d.toml", cwd=tmp_path)
     assert (done.code, done.out) == (0, "d.toml is valid; 0 watched folders\n")
-    file.write_text(text.replace("workers = 1 ", "workers = 0 "))
+    file.write_text(text.replace('workers = "auto"', "workers = 0"))
     done = depthflow("daemon", "config", "--check", "d.toml", cwd=tmp_path)
     assert done.code == 2
     assert done.err.startswith("error: d.toml: engine.workers: ")

@@ -78,7 +78,8 @@ class Shop:
         )
 
     def job(self, **spec: Any) -> int:
-        job = self.store.add(str(time.monotonic_ns()), json.dumps(spec), source="/in/a.jpg")
+        outputs = spec.get("outputs", ())
+        job = self.store.add(str(time.monotonic_ns()), json.dumps(spec), source="/in/a.jpg", outputs=outputs)
         self._ended[job.id] = threading.Event()
         self.engine.wake()
         return job.id
@@ -235,6 +236,26 @@ def test_nobody_else_can_use_the_workers() -> None:
         assert [httpx.get(f"http://127.0.0.1:{service.port}/status").status_code for service in ports] == [404]
     finally:
         cluster.close()
+
+
+def test_what_a_worker_left_after_its_end_goes_with_its_jobs_next_attempt(
+    shops: Callable[..., Shop], tmp_path: Path
+) -> None:
+    """Its encoder was only starting when the worker died, and made its file when all had been cleared up."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    shop = shops()
+    out = tmp_path / "out"
+    job = shop.job(outputs=[str(out / "a.mp4")], exit=3)
+    assert shop.end_of(job).state == "waiting"
+    mine = WorkPlace(out / "a.mp4").path
+    left = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
+    left.touch()
+    shop.store.retry(job)
+    shop.engine.wake()
+    shop.end_of(job)
+    until(lambda: not left.exists(), 10)
+    assert mine.exists(), "what a living process writes stays"
 
 
 # -- a scheduler elsewhere -------------------------------------------------------------------------------------------

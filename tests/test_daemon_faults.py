@@ -343,7 +343,7 @@ def finished(folder: Path) -> None:
     """Let everything be made that was left, without the waits; what kills took away three times is asked for again."""
     for _ in range(8):
         let_waiting_begin(folder)
-        done = once(folder)
+        done = once(folder, seconds=1200)
         assert done.code == 0, done.err
         left = rows(folder, "SELECT id, error FROM jobs WHERE state = 'failed'")
         if not left:

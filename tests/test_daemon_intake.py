@@ -73,6 +73,54 @@ def test_a_photo_that_breaks_the_planning_does_not_end_the_daemon(
     assert [job.state for job in store.page()] == ["queued"]
 
 
+def queue(intake: Intake, photo: Path) -> None:
+    intake.seen(photo)
+    intake.step()
+
+
+def states(store: Store) -> list[tuple[int, str]]:
+    return [(job.id, job.state) for job in store.page(after=0)]
+
+
+def test_a_photo_that_changes_takes_its_old_jobs_back(place: WatchFolder, store: Store, depth_map: Path) -> None:
+    """Both would write one file, and with its own priority the old one might be the last to do so."""
+    rules = place.root / RULES_FILE
+    rules.write_text("priority = 5\n" + RULES)
+    intake, cat = Intake([place], store), place.root / "cat.png"
+    queue(intake, cat)
+    (place.root / "cat.depth.png").write_bytes(depth_map.read_bytes())
+    queue(intake, cat)
+    assert states(store) == [(1, "cancelled"), (2, "queued")]
+    assert store.get(1).error == "replaced by job 2: the photo or its rules changed"
+    job = store.take("w")
+    assert job is not None
+    assert job.id == 2
+    (place.root / "cat.toml").write_text("priority = -5")
+    queue(intake, cat)
+    # The rules of the queue are no part of the work: it is the same.
+    assert states(store) == [(1, "cancelled"), (2, "running"), (3, "skipped")]
+    (place.root / "cat.toml").write_text("priority = -5\n[camera]\nzoom = 1.1")
+    queue(intake, cat)
+    assert states(store) == [(1, "cancelled"), (2, "running"), (3, "skipped"), (4, "queued")]
+    assert store.beat(2, job.attempt) == "stop"
+    store.release(2, job.attempt)
+    why = "replaced by job 4: the photo or its rules changed"
+    assert (store.get(2).state, store.get(2).error) == ("cancelled", why)
+    (place.root / "cat.toml").unlink()
+    (place.root / "cat.depth.png").unlink()
+    queue(intake, cat)
+    assert dict(states(store)) == {1: "queued", 2: "cancelled", 3: "skipped", 4: "cancelled"}, "what it was at first"
+
+
+def test_what_belongs_together_or_was_asked_for_by_name_is_not_taken_back(place: WatchFolder, store: Store) -> None:
+    (place.root / RULES_FILE).write_text(RULES + '[[outputs]]\n[[outputs]]\nformat = "gif"\n')
+    intake, cat = Intake([place], store), place.root / "cat.png"
+    asked = store.add("k", "{}", source=str(cat), note='{"origin": "api"}')
+    (place.root / "cat.wav").write_bytes(b"sound")
+    queue(intake, cat)
+    assert states(store) == [(asked.id, "queued"), (2, "queued"), (3, "queued")], "with sound and without"
+
+
 def test_skipped_work_puts_its_photo_away_too(place: WatchFolder, store: Store) -> None:
     """A photo that comes again after it was archived: its video is there, and so it goes to the archive as well."""
     (place.root / RULES_FILE).write_text('after = "archive"\n' + RULES)

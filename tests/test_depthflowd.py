@@ -139,7 +139,7 @@ def test_drained_it_ends_by_itself_and_keeps_the_queue(house: House, photo: Path
     [
         ('[api]\nlisten = "127.0.0.1:0"', {}, "needs a token"),
         ('[[hooks.webhooks]]\nurl = "http://x"\nsecret_file = "none"', {}, "none: cannot be read: No such file"),
-        ("[engine]\nworkers = 0", {}, "engine.workers: input should be greater than or equal to 1"),
+        ("[engine]\nworkers = 0", {}, "engine.workers: no number of workers"),
         ('store = "in"', {}, "in: "),
         ("", {"DEPTHFLOW_SOCKET": "in"}, "lies there already and is no socket"),
     ],

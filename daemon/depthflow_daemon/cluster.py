@@ -13,14 +13,16 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from depthflow import paths
 from depthflow.errors import RuntimeMissingError, SystemError_
 from depthflow_daemon.config import EngineSettings
+from depthflow_daemon.gpus import Gpu, least_busy
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +88,14 @@ class Cluster:
     Args:
         heard: told of every message of a task; from another thread.
         ended: told the name of a task that has come to an end, and why if not as it should; from another thread.
+        gpus: that workers of this machine share out among themselves.
     """
 
-    def __init__(self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended) -> None:
+    def __init__(
+        self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended, gpus: Sequence[Gpu] = ()
+    ) -> None:
         self._settings, self._work, self._heard, self._ended = settings, work, heard, ended
+        self._gpus = gpus
         self.topic = f"depthflow-{secrets.token_hex(8)}"
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -246,9 +252,12 @@ class OwnCluster(Cluster):
 
     local = True
 
-    def __init__(self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended) -> None:
-        super().__init__(settings, work, heard, ended)
+    def __init__(
+        self, settings: EngineSettings, work: Work | None, heard: Heard, ended: Ended, gpus: Sequence[Gpu] = ()
+    ) -> None:
+        super().__init__(settings, work, heard, ended, gpus)
         self._dask: Any = None
+        self._taken: dict[Any, Gpu] = {}
         self._temporary: Any = None
         self._nannies = _Nannies()
         self._buried, self._bury_after = 0, 0.0
@@ -265,7 +274,7 @@ class OwnCluster(Cluster):
             processes=True,
             host="127.0.0.1",
             security=self._security(),
-            memory_limit=_memory(self._settings),
+            memory_limit=_memory(self._settings, worker_count(self._settings, self._gpus)),
             # Without an address Dask takes port 8787; nothing is served there.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
@@ -273,8 +282,17 @@ class OwnCluster(Cluster):
             local_directory=str(place),
             silence_logs=logging.CRITICAL,
         )
+        if self._gpus:
+            self._dask.new_worker_spec = partial(self._with_gpu, self._dask.new_worker_spec)
         self._nannies.listen()
         return self._dask
+
+    def _with_gpu(self, plain: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
+        """What Dask starts next, with the GPU that the fewest workers have; its nanny replaces it on the same one."""
+        ((name, spec),) = plain().items()
+        there = [gpu for other, gpu in self._taken.items() if other in self._dask.worker_spec]
+        gpu = self._taken[name] = least_busy(self._gpus, there)
+        return {name: {**spec, "options": {**spec["options"], "env": gpu.environment}}}
 
     def _security(self) -> Any:
         import distributed
@@ -384,14 +402,19 @@ def _why(future: Any) -> str:
     return "lost"
 
 
-def _memory(settings: EngineSettings) -> int:
-    """Bytes that one worker may take; 0 is no limit."""
+def worker_count(settings: EngineSettings, gpus: Sequence[Gpu]) -> int:
+    """How many workers this machine gets: as many as are asked for, or one a GPU."""
+    return max(1, len(gpus)) if settings.workers == "auto" else settings.workers
+
+
+def _memory(settings: EngineSettings, workers: int) -> int:
+    """Bytes that one of so many workers may take; 0 is no limit."""
     if settings.memory_limit == "none":
         return 0
     if settings.memory_limit == "auto":
         from distributed.system import MEMORY_LIMIT
 
-        return int(MEMORY_LIMIT * 0.9 / settings.workers)
+        return int(MEMORY_LIMIT * 0.9 / workers)
     from dask.utils import parse_bytes
 
     return int(parse_bytes(settings.memory_limit))

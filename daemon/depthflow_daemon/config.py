@@ -48,6 +48,13 @@ def _is_memory(value: str) -> str:
     return value
 
 
+def _is_workers(value: Any) -> Any:
+    # Here, since of a choice between two kinds pydantic tells the trouble with the first one.
+    if value != "auto" and not (isinstance(value, int) and 1 <= value <= 256):
+        raise UsageError("no number of workers", "write auto, or 1 to 256")
+    return value
+
+
 def _is_list(value: Any, how: str) -> Any:
     if not isinstance(value, list | tuple):
         raise UsageError("a list is expected", f"write {how}")
@@ -66,6 +73,7 @@ Argv = Annotated[
     BeforeValidator(lambda value: _is_list(value, 'program and arguments as ["/path/to/program", "argument"]')),
 ]
 Name = Annotated[str, AfterValidator(_is_name)]
+Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=256)], BeforeValidator(_is_workers)]
 
 
 def _placed(value: Any, info: ValidationInfo) -> Any:
@@ -116,8 +124,8 @@ FolderList = Annotated[
 class EngineSettings(Part):
     """Where jobs are made."""
 
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
-    """Worker processes on this machine: videos, or parts of one, that are made at once."""
+    workers: Workers = "auto"
+    """Worker processes on this machine: videos, or parts of one, made at once; auto is one a GPU, at least one."""
     address: Annotated[str, Field(max_length=200, pattern=r"^(|[a-z]+://.+)$")] = ""
     """A Dask scheduler that is there already, such as tcp://10.0.0.5:8786; empty starts workers on this machine."""
     tls_ca: Path | None = None

@@ -10,8 +10,11 @@ from depthflow_daemon.records import FINAL, Job
 class Control(Changes):
     """The half of `store.Store` that people use."""
 
-    def cancel(self, job: int) -> Job:
+    def cancel(self, job: int, reason: str | None = None) -> Job:
         """Stop a job; one that runs is marked, and is cancelled once its worker has stopped.
+
+        Args:
+            reason: for people, if they did not ask for it themselves.
 
         Raises:
             UsageError: it has ended already, or there is no such job.
@@ -23,11 +26,12 @@ class Control(Changes):
                     f"job {job} is {old.state} already", "depthflow retry queues failed and cancelled jobs again"
                 )
             if old.state == "running":
-                db.execute("UPDATE jobs SET stopping = 1 WHERE id = ?", (job,))
-                self._log(db, job, "stopping")
+                db.execute("UPDATE jobs SET stopping = 1, error = ? WHERE id = ?", (reason, job))
+                self._log(db, job, "stopping", **({"error": reason} if reason else {}))
             else:
                 self._set(db, job, "cancelled")
-                self._log(db, job, "cancelled")
+                db.execute("UPDATE jobs SET error = coalesce(?, error) WHERE id = ?", (reason, job))
+                self._log(db, job, "cancelled", **({"error": reason} if reason else {}))
             return self._get(db, job)
 
     def retry(self, job: int) -> Job:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from depthflow.errors import UnknownNameError
+from depthflow_daemon.examiner import Examiner
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.pictures import Pictures
 from depthflow_daemon.previews import Previews
@@ -131,6 +132,7 @@ class Core:
         self.hub.folder_of = self.folders.name_of
         self.uploads = Uploads(self.places.work)
         self.previews = Previews(self)
+        self.examiner = Examiner()
 
     def prune(self) -> int:
         """Remove uploads, and what was made of them, that no job knows any more; how many."""

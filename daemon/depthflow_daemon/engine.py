@@ -10,18 +10,19 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from depthflow.errors import DepthFlowError
 from depthflow.video.workfile import sweep
-from depthflow_daemon.cluster import Cluster, OwnCluster, Seat, Work
+from depthflow_daemon.cluster import Cluster, OwnCluster, Seat, Work, worker_count
 from depthflow_daemon.config import EngineSettings
+from depthflow_daemon.gpus import Gpu, find_gpus
 from depthflow_daemon.leases import LEASE_SECONDS, MAX_CRASHES
 from depthflow_daemon.orphans import end_orphans
-from depthflow_daemon.pieces import tasks_of
+from depthflow_daemon.pieces import holds_pieces, tasks_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.running import RunningJob, Task
 from depthflow_daemon.store import Store
@@ -55,6 +56,7 @@ class Engine:
         ended: told of every job that has ended, from the engine's thread.
         progress: told of every progress event, likewise; at most ten times a second for each job.
         work: what workers are told to do, instead of `worker.work`.
+        gpus: lists those of this machine.
     """
 
     def __init__(
@@ -65,9 +67,13 @@ class Engine:
         ended: Callable[[Job], None] = lambda _: None,
         progress: Callable[[int, dict[str, Any]], None] = lambda *_: None,
         work: Work | None = None,
+        gpus: Callable[[], Sequence[Gpu]] = find_gpus,
     ) -> None:
         self._store, self._ended, self._progress, self._work = store, ended, progress, work
         self._settings = settings or EngineSettings()
+        self._find_gpus = gpus
+        self._gpus: Sequence[Gpu] = ()
+        self._wanted = worker_count(self._settings, ())
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._end: float | None = None
@@ -135,7 +141,7 @@ class Engine:
             "kind": "dask",
             "address": self._settings.address or "local",
             "state": "stopped" if cluster is None else "running" if cluster.alive else "starting",
-            "workers": self._settings.workers if not self._settings.address else len(self._seats),
+            "workers": self._wanted if not self._settings.address else len(self._seats),
             "memory_limit": self._settings.memory_limit,
             "segment_seconds": self._settings.segment_seconds,
         }
@@ -144,6 +150,7 @@ class Engine:
 
     def _run(self) -> None:
         end_orphans()
+        self._share_out()
         try:
             while self._end is None or self._jobs:
                 try:
@@ -156,6 +163,17 @@ class Engine:
                     self._not_before = time.monotonic() + _AGAIN_SECONDS
         finally:
             self._leave()
+
+    def _share_out(self) -> None:
+        if self._settings.address:
+            return
+        try:
+            self._gpus = self._find_gpus()
+        except DepthFlowError as error:
+            log.warning("the GPUs cannot be listed: %s", error)
+        self._wanted = worker_count(self._settings, self._gpus)
+        if len(self._gpus) > 1:
+            log.info("%d workers on %d GPUs: %s", self._wanted, len(self._gpus), "; ".join(map(str, self._gpus)))
 
     def _turn(self) -> None:
         self._listen()
@@ -224,7 +242,11 @@ class Engine:
                 return
             tasks, cuttings = tasks_of(job, self._settings.segment_seconds)
             # Workers of one machine share the cache of depth maps: one fills it, then the others begin.
-            self._jobs.append(RunningJob(job, tasks, cuttings, one_first=not self._settings.address))
+            running = RunningJob(job, tasks, cuttings, one_first=not self._settings.address)
+            if kept := sum(task.made for task in tasks):
+                log.info("job %d: %d of %d pieces were made before the last end", job.id, kept, len(tasks))
+                running.complete()
+            self._jobs.append(running)
 
     def _begin(self) -> None:
         if self._end is None and time.monotonic() >= self._not_before:
@@ -234,7 +256,7 @@ class Engine:
         """A worker would have nothing to do otherwise."""
         pieces = sum(running.open for running in self._jobs)
         if not self._settings.address:
-            return pieces < self._settings.workers
+            return pieces < self._wanted
         if not self._jobs and self._store.counts()["queued"]:
             self._join()
             self._count(time.monotonic())
@@ -248,7 +270,7 @@ class Engine:
             return
         cluster = self._join()
         busy = {task.seat.address for running in self._jobs for task in running.live if task.seat}
-        cluster.grow(min(self._settings.workers, len(busy) + len(waiting)))
+        cluster.grow(min(self._wanted, len(busy) + len(waiting)))
         if len(self._seats) <= len(busy):
             self._count(time.monotonic())
         free = [seat for address, seat in self._seats.items() if address not in busy]
@@ -261,7 +283,7 @@ class Engine:
     def _join(self) -> Cluster:
         if self._cluster is None:
             kind = Cluster if self._settings.address else OwnCluster
-            cluster = kind(self._settings, self._work, self._heard, self._task_ended)
+            cluster = kind(self._settings, self._work, self._heard, self._task_ended, self._gpus)
             cluster.open()
             self._cluster, self._used = cluster, time.monotonic()
         return self._cluster
@@ -333,7 +355,7 @@ class Engine:
         """End what a dead worker left running, and remove what it left lying."""
         end_orphans()
         for output in self._store.outputs(running.job.id):
-            sweep(Path(output.path).parent, stale_seconds=0.0)
+            sweep(Path(output.path).parent, stale_seconds=0.0, spare=holds_pieces)
 
     # -- what the engine looks at ----------------------------------------------------------------------------------
 
@@ -431,7 +453,13 @@ class Engine:
             self._store.release(job.id, job.attempt)
         elif verdict.kind in ("transient", "permanent", "crash"):
             self._store.fail(job.id, job.attempt, verdict.error, verdict.kind)
+        after = self._store.get(job.id)
         self._jobs.remove(running)
-        running.discard()
+        if self._end is None or after.state != "queued":
+            # Else its pieces wait for the daemon that comes after this one.
+            running.discard()
+        if job.attempt > 1:
+            # An encoder that was only starting when its worker died has made its file after that was cleared up.
+            self._clear_up(running)
         if verdict.kind != "lost":
-            self._ended(self._store.get(job.id))
+            self._ended(after)

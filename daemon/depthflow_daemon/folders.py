@@ -8,6 +8,7 @@ from pathlib import Path
 
 from depthflow.errors import UnknownNameError
 from depthflow_daemon.config import FolderSettings
+from depthflow_daemon.examiner import Examiner
 from depthflow_daemon.intake import Intake
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import WatchFolder
@@ -56,6 +57,7 @@ class Folders:
         self._store, self._changed = store, changed
         self._all: tuple[_Watched, ...] = ()
         self._watcher: Watcher | None = None
+        self._examiner = Examiner()
 
     def load(self, folders: Iterable[FolderSettings]) -> None:
         """Watch these, and no others, from now on; what is unchanged goes on as it was.
@@ -79,18 +81,21 @@ class Folders:
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.stop()
+        self._examiner.close()
 
     def _kept(self, old: _Watched | None, settings: FolderSettings) -> _Watched:
         if old is not None and old.settings.model_copy(update={"paused": settings.paused}) == settings:
             return _Watched(settings, old.place, old.intake, old.root)
         place = settings.place
-        intake = Intake([place], self._store, changed=self._changed, rescan=self._rescan)
+        intake = Intake([place], self._store, changed=self._changed, rescan=self._rescan, check=self._examiner.check)
         return _Watched(settings, place, intake, place.root.resolve())
 
     # -- photos and jobs -------------------------------------------------------------------------------------------
 
     def step(self) -> float | None:
         """Queue what is whole now; seconds until the next may be, None if none is waited for."""
+        if len(self):
+            self._examiner.warm()
         waits = [watched.intake.step() for watched in self._all if not watched.paused]
         return min((wait for wait in waits if wait is not None), default=None)
 

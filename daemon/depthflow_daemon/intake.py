@@ -17,7 +17,7 @@ from depthflow.errors import DepthFlowError, InputError, UsageError
 from depthflow.video.workfile import WorkPlace
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
-from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, signature_of
+from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, check_photo, signature_of
 from depthflow_daemon.store import Store, job_key
 from depthflow_daemon.template import fitting
 from depthflow_daemon.watch import RULES_FILE
@@ -33,6 +33,7 @@ class Intake:
     Args:
         changed: told when `step` should be called soon.
         rescan: asked to tell of all files in a folder again.
+        check: see `stable.StabilityTracker`.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Intake:
         *,
         changed: Callable[[], None] = lambda: None,
         rescan: Callable[[Path], None] = lambda _: None,
+        check: Callable[[Path], str] = check_photo,
     ) -> None:
         self._rules = [FolderRules(folder, self._taken) for folder in folders]
         self._store, self._changed, self._rescan = store, changed, rescan
-        self._tracker = StabilityTracker(companions=companions)
+        self._tracker = StabilityTracker(check=check, companions=companions)
         self._told: dict[Path, str] = {}
         self._rules_seen: dict[Path, str | None] = {}
         # Where results go must be decided and noted before the next photo is asked about.
@@ -137,15 +139,28 @@ class Intake:
         with self._guard:
             plans = self._rules_of(photo).plans(photo)
             self._told.pop(photo, None)
+            now = set()
             for number, plan in enumerate(plans, 1):
                 # Known with its last job: killed between two, all are asked for again, and the first is skipped.
                 known = (str(photo), found.signature) if number == len(plans) else None
-                self._add(photo, found.content, plan, known)
+                job = self._add(photo, found.content, plan, known)
+                now.add(job.id if job.same_as is None else job.same_as)
+            self._replace(photo, now)
 
-    def _add(self, photo: Path, content: str, plan: Plan, known: tuple[str, str] | None) -> None:
-        contents = [content, *(_digest(file) for file in plan.files)]
+    def _replace(self, photo: Path, now: set[int]) -> None:
+        """Take back what the photo was to become before it, its sidecars or its rules changed.
+
+        Its result has the same name, and with another priority it might come last.
+        """
+        for old in self._store.open_jobs(str(photo)):
+            if old.id not in now and json.loads(old.note).get("origin") != "api":
+                with contextlib.suppress(UsageError):  # it has just ended
+                    self._store.cancel(old.id, f"replaced by job {max(now)}: the photo or its rules changed")
+
+    def _add(self, photo: Path, content: str, plan: Plan, known: tuple[str, str] | None) -> Job:
+        digests = {str(file): _digest(file) for file in plan.files}
         job = self._store.add(
-            job_key(contents, plan.identity, _model(plan.spec.depth.model), __version__),
+            job_key([content, *digests.values()], plan.identity, _model(plan.spec.depth.model), __version__),
             plan.spec.to_json(),
             source=str(photo),
             outputs=[output.path for output in plan.spec.outputs if output.path],
@@ -153,10 +168,18 @@ class Intake:
             held=plan.rules.hold,
             window=plan.rules.window,
             file=known,
-            note=json.dumps({"content": content, "preset": plan.spec.preset, "motion": plan.spec.motion.name}),
+            note=json.dumps(
+                {
+                    "content": content,
+                    "digests": digests,
+                    "preset": plan.spec.preset,
+                    "motion": plan.spec.motion.name,
+                }
+            ),
         )
         if job.state == "skipped":
             self.ended(job)
+        return job
 
     def _refuse(self, found: Spoilt) -> None:
         if found.passing:

@@ -156,6 +156,8 @@ def _said(line: Event, job: Job) -> tuple[int, str]:
             return logging.WARNING, f"failed ({data['cause']}), tried again in {data['wait']:g} s: {error}"
         case "failed":
             return logging.WARNING, f"failed ({data['cause']}): {error}"
+        case "cancelled" | "stopping" if error:
+            return logging.INFO, f"{line.kind}: {error}"
         case "priority":
             return logging.INFO, f"priority {data['priority']}"
     return logging.INFO, line.kind

@@ -186,10 +186,12 @@ class Leases(Changes):
         """Give a job back unfinished, as a daemon does that is told to end; it is no failure."""
         with self._database.transaction() as db:
             old = self._find(db, job)
-            state: State = "cancelled" if old is not None and old.stopping else "queued"
-            if not self._end(db, job, attempt, state, "released", None, None):
+            stopping = old is not None and old.stopping
+            state: State = "cancelled" if stopping else "queued"
+            why = old.error if old is not None and stopping else None
+            if not self._end(db, job, attempt, state, "released", why, None):
                 return False
-            self._log(db, job, state, attempt=attempt)
+            self._log(db, job, state, attempt=attempt, **({"error": why} if why else {}))
             return True
 
     def expire(self) -> list[Job]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import time
 
 import psutil
 
 from depthflow.video.workfile import is_left_over
+
+_GONE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,18 @@ def end_orphans() -> list[int]:
         if any(is_left_over(re.split(r"[/\\]", word)[-1]) for word in words):
             with contextlib.suppress(psutil.Error):
                 process.kill()
-                ended.append(process.pid)
+                ended.append(process)
     if ended:
+        # Until it is gone it may still make its file, which is to be removed now.
+        deadline = time.monotonic() + _GONE_SECONDS
+        while any(map(_runs, ended)) and time.monotonic() < deadline:
+            time.sleep(0.01)
         log.info("ended %d encoders that their workers left", len(ended))
-    return ended
+    return [process.pid for process in ended]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

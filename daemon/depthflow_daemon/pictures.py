@@ -118,7 +118,8 @@ def _make(order: dict[str, Any]) -> None:
         from depthflow.jobs.depth import depth_of
         from depthflow.jobs.spec import DepthSpec
 
-        pixels = np.rint(depth_of(photo, DepthSpec.model_validate(order["depth"])) * 255).astype(np.uint8)
+        depth = depth_of(photo, DepthSpec.model_validate(order["depth"]), beside=False)
+        pixels = np.rint(depth * 255).astype(np.uint8)
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))

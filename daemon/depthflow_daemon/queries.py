@@ -152,6 +152,12 @@ class Queries:
             )
             return [job_of(row) for row in rows]
 
+    def begun(self) -> list[Job]:
+        """Jobs that were worked on before, and are to be worked on again."""
+        with self._database.reading() as db:
+            rows = db.execute(SELECT + "WHERE state IN ('queued', 'waiting') AND attempt > 0 ORDER BY id")
+            return [job_of(row) for row in rows]
+
     def events(self, *, after: int = 0, job: int | None = None, limit: int = 100) -> list[Event]:
         """The log from behind the id `after`, oldest first."""
         which, values = ("job = ? AND ", (job,)) if job is not None else ("", ())

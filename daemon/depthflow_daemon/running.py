@@ -71,6 +71,7 @@ class Joined(Protocol):
 
     @property
     def work(self) -> WorkPlace: ...
+    def note(self) -> None: ...
     def join(self) -> Task | None: ...
 
 
@@ -112,6 +113,8 @@ class RunningJob:
 
     def complete(self) -> bool:
         """Whether nothing is left to do; what has become possible is among the tasks then."""
+        for cutting in self._cuttings:
+            cutting.note()
         more = [task for cutting in self._cuttings if (task := cutting.join()) is not None]
         self.tasks.extend(more)
         return not more and all(task.made for task in self.tasks)

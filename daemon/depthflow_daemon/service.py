@@ -31,6 +31,7 @@ from depthflow_daemon.hub import Hub
 from depthflow_daemon.journal import Journal
 from depthflow_daemon.logs import hide, secret_in
 from depthflow_daemon.notify import Notifier
+from depthflow_daemon.pieces import holds_pieces, keep_pieces
 from depthflow_daemon.records import Job, State
 from depthflow_daemon.store import Store
 from depthflow_daemon.upkeep import Upkeep
@@ -296,10 +297,14 @@ class Service:
 
 
 def _recover(store: Store) -> None:
-    """Queue again what the last daemon left, and remove its half-made files."""
-    for job in store.recover():
+    """Queue again what the last daemon left, and remove what it half made, but for finished pieces of long videos."""
+    left = store.recover()
+    for job in store.begun():
         for output in store.outputs(job.id):
-            sweep(Path(output.path).parent, stale_seconds=0.0)
+            keep_pieces(Path(output.path))
+    for job in left:
+        for output in store.outputs(job.id):
+            sweep(Path(output.path).parent, stale_seconds=0.0, spare=holds_pieces)
 
 
 def _open(store: Store) -> int:

@@ -24,6 +24,8 @@ from depthflow_daemon.regular import read_regular
 
 _SHORTEST = 0.5
 """Seconds between two looks at a file that is not ready."""
+_STRETCH = 5.0
+"""Seconds that a round of looks may take, but for its last one, so that nothing else waits for many large photos."""
 _LONGEST = 300.0
 """The same for one that cannot be read, for however long."""
 
@@ -103,20 +105,26 @@ def signature_of(path: Path, companions: Iterable[Path] = ()) -> str | None:
     return " ".join(parts)
 
 
-def check_photo(path: Path) -> str:
+def check_photo(path: Path, *, was_read: Callable[[], object] = lambda: None) -> str:
     """Read and decode a photo to its end; the SHA-256 of its bytes.
+
+    Args:
+        was_read: called between the two.
 
     Raises:
         UnreadableError: the system does not let it be read, now at least.
         PhotoError: it is cut short, damaged, too large, or no photo.
     """
     from depthflow.images import Limits, load_photo
+    from depthflow.settings import load_settings
 
-    limits = Limits()
+    most = load_settings().settings.limits
+    limits = Limits(max_bytes=most.max_photo_bytes, max_pixels=most.max_photo_pixels)
     try:
         data = read_regular(path, limits.max_bytes + 1)
     except OSError as error:
         raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
+    was_read()
     load_photo(data, limits=limits)
     return hashlib.sha256(data).hexdigest()
 
@@ -185,11 +193,11 @@ class StabilityTracker:
         """Look at the files whose time has come.
 
         Args:
-            limit: at most so many results; the others come next time.
+            limit: at most so many results, and no look that would begin after some seconds; the others come next time.
         """
         now = self._clock()
         results: list[Stable | Spoilt] = []
-        while limit is None or len(results) < limit:
+        while limit is None or (len(results) < limit and self._clock() < now + _STRETCH):
             with self._guard:
                 self._clean()
                 if not self._heap or self._heap[0][0] > now:

@@ -20,7 +20,7 @@ from depthflow import __version__
 from depthflow.client.models import Submit
 from depthflow.errors import InputError, OutputError, UnknownNameError, UsageError
 from depthflow.images import Limits as PhotoLimits
-from depthflow.images import check_photo, name_of
+from depthflow.images import name_of
 from depthflow.jobs import library
 from depthflow.jobs.library import Preset, apply_preset, load_preset, resolve
 from depthflow.jobs.planning import ending, format_of, output_path, plan_outputs
@@ -92,14 +92,17 @@ def submit(
     if request is not None and (known := _known(core, request, digest)) is not None:
         return known, False
     prepared = prepare(core, asked, uploads)
-    contents = [prepared.content, *map(_digest, prepared.files)]
-    key = job_key(contents, prepared.identity, _model(prepared.spec.depth.model), __version__)
+    digests = {str(file): _digest(file) for file in prepared.files}
+    key = job_key(
+        [prepared.content, *digests.values()], prepared.identity, _model(prepared.spec.depth.model), __version__
+    )
     with _guard:
         if request is not None and (known := _known(core, request, digest)) is not None:
             return known, False
         spec, outputs = _placed(core, prepared, key)
         note: dict[str, Any] = {
             "content": prepared.content,
+            "digests": digests,
             "name": prepared.name,
             "origin": "api",
             "preset": spec.preset,
@@ -143,7 +146,7 @@ def checked(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> tuple[J
     spec = resolve(confined(core, spec, {str(upload.path) for upload in uploads.values()}))
     photo = Path(spec.photo)
     _check_file(photo, "photo", name)
-    check_photo(photo, limits=_photo_limits(core), label=name)
+    core.examiner.check_header(photo, limits=_photo_limits(core), label=name)
     for what, file in _files(spec):
         _check_file(file, what, str(file))
     return spec, name

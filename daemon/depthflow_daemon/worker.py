@@ -41,7 +41,7 @@ def work(order: dict[str, Any]) -> None:
 
     Args:
         order: "task" names it, "topic" is where to tell; "spec" is the JobSpec, "content" the photo's SHA-256 or
-            empty; what "kind" it is says the rest.
+            empty, "digests" that of each other file by its path; what "kind" it is says the rest.
     """
     say = begin(order)
     token = token_of(order["task"])
@@ -122,10 +122,10 @@ def report_of(order: dict[str, Any], say: Say) -> Report:
 def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, Any]:
     from depthflow.jobs.spec import JobSpec
 
-    report = report_of(order, say)
+    report = _checked(order, report_of(order, say))
     try:
-        spec = JobSpec.parse(order["spec"], source=f"job {order['job']}")
-        _check_content(Path(spec.photo), order["content"])
+        spec = _placed(JobSpec.parse(order["spec"], source=f"job {order['job']}"))
+        _check_contents(order)
         return {"done": _KINDS[order["kind"]](order, spec, report, token)}
     except Cancelled:
         return {"stopped": True}
@@ -137,23 +137,33 @@ def _outcome(order: dict[str, Any], token: CancelToken, say: Say) -> dict[str, A
         return _failed(error, "crash")
 
 
+def _placed(spec: Any) -> Any:
+    """The job, drawn by the GPU that this machine's settings name, or this worker's environment, if it names none."""
+    from depthflow.settings import AUTO, load_settings
+
+    device = load_settings().settings.render.gl_device
+    if spec.render.gl_device is not None or device == AUTO or spec.render.gl_backend not in ("auto", "egl"):
+        return spec
+    return spec.model_copy(update={"render": spec.render.model_copy(update={"gl_device": device})})
+
+
 def _make(order: dict[str, Any], spec: Any, report: Report, token: CancelToken) -> dict[str, Any]:
     """The whole job."""
     from depthflow.api import make_job
 
     # Nobody looks at it soon: a writer that was killed may leave a shorter video that plays.
-    return _told(make_job(spec, report=report, cancel=token, decode_all=True))
+    return _told(make_job(spec, report=report, cancel=token, decode_all=True, beside=False))
 
 
 def _segment(
     order: dict[str, Any], spec: Any, report: Callable[[Progress], None], token: CancelToken
 ) -> dict[str, Any]:
     """Some frames of its only output."""
+    from depthflow.api import make_piece
     from depthflow.jobs.planning import Piece
-    from depthflow.jobs.segments import make_segment
 
     piece = Piece(range(order["first"], order["last"]), tuple(map(Path, order["files"])))
-    segment, result = make_segment(spec, piece, report=report, cancel=token)
+    segment, result = make_piece(spec, piece, report=report, cancel=token, beside=False)
     told = {**asdict(segment), "files": order["files"]}
     return {"segment": told, "timings": result.timings, "notes": list(result.notes)}
 
@@ -174,14 +184,31 @@ def _told(result: Result) -> dict[str, Any]:
 _KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make, "segment": _segment, "join": _join}
 
 
-def _check_content(photo: Path, content: str) -> None:
-    """What is rendered is what was queued, byte for byte."""
-    if not content:
-        return
-    with photo.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != content:
-        raise InputError(f"{photo}: changed after it was queued", "what it is now has a job of its own")
+def _checked(order: dict[str, Any], report: Report) -> Report:
+    """Compares once more when all frames are drawn and nothing has its name yet: sound is read until then."""
+
+    def told(progress: Progress) -> None:
+        if progress.stage == "publish" and progress.done == 0 and not progress.warning:
+            _check_contents(order)
+        report(progress)
+
+    return told
+
+
+def _check_contents(order: dict[str, Any]) -> None:
+    """What is rendered is what was queued, byte for byte: the photo, its depth map, its sound.
+
+    Raises:
+        InputError: it is not.
+    """
+    contents = {order["spec"]["photo"]: order["content"], **order.get("digests", {})}
+    for name, content in contents.items():
+        if not content:
+            continue
+        with Path(name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != content:
+            raise InputError(f"{name}: changed after it was queued", "what it is now has a job of its own")
 
 
 def _failed(error: BaseException, kind: str) -> dict[str, Any]:

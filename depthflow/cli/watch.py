@@ -14,7 +14,9 @@ def watch(
     folder: Annotated[Path, typer.Argument(metavar="IN", help="Where photos are dropped, sub-folders too.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where videos go, in the same sub-folders.")],
     preset: Annotated[str | None, typer.Option(help="Preset for all photos; rules in the folder change it.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Videos that are made at once.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Videos that are made at once.", show_default="one a GPU")
+    ] = None,
     archive: Annotated[
         Path | None, typer.Option(help='Where photos go after a rule after = "archive".', show_default="OUT/archive")
     ] = None,
@@ -43,7 +45,7 @@ def watch(
     settings = DaemonSettings(
         store=store or store_for(folder),
         folders=(place,),
-        engine=EngineSettings(workers=workers),
+        engine=EngineSettings(workers=workers or "auto"),
         api=ApiSettings(socket="none"),
     )
     with Log(settings.logs):

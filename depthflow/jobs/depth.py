@@ -51,12 +51,23 @@ class Found:
         return self.origin in ("file", "photo")
 
 
-def depth_of(photo: Photo, spec: DepthSpec, *, warn: Warn = lambda _: None, cache_bytes: int = CACHE_BYTES) -> F32:
-    """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID."""
+def depth_of(
+    photo: Photo,
+    spec: DepthSpec,
+    *,
+    warn: Warn = lambda _: None,
+    cache_bytes: int = CACHE_BYTES,
+    beside: bool = True,
+) -> F32:
+    """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID.
+
+    Args:
+        warn, cache_bytes, beside: see `find_depth`.
+    """
     width, height = photo.size
     scale = min(1.0, GRID / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes)
+    found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes, beside=beside)
     depth = fitted(found, photo, spec, size)
     return _unstepped(depth) if found.given and _has_8_bits(found.depth) else depth
 

@@ -97,6 +97,7 @@ def make(
     stdin: BinaryIO | None = None,
     piece: Piece | None = None,
     decode_all: bool = False,
+    beside: bool = True,
 ) -> Result:
     """Make every output of a job.
 
@@ -108,6 +109,7 @@ def make(
         stdin: where a photo named "-" is read from; the process's standard input if None.
         piece: make only these frames of the only output; see `segments`.
         decode_all: decode every video to its end before it gets its name; see `VideoWriter`.
+        beside: whether to look for a depth map beside the photo, if the job names none.
 
     Raises:
         UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`. No output is left half-written.
@@ -132,7 +134,7 @@ def make(
         flat = laid(photo, spec)
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
-        depth = depth_of(flat, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes)
+        depth = depth_of(flat, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes, beside=beside)
         clock.update(1)
     made = tuple(file for plan in plans for file in _render(spec, plan, photo if plan.alpha else flat, depth, run))
     report(Progress("done", len(made), len(made), time.monotonic() - started))

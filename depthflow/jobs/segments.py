@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from depthflow.errors import OutputError, UsageError
+from depthflow.images import Limits
+from depthflow.jobs.depth import CACHE_BYTES
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
 from depthflow.jobs.pipeline import Made, Result, make
@@ -78,9 +80,19 @@ def places_of(spec: JobSpec, output: OutputSpec) -> tuple[Path, ...]:
 
 
 def make_segment(
-    spec: JobSpec, piece: Piece, *, report: Report = silent, cancel: CancelToken | None = None
+    spec: JobSpec,
+    piece: Piece,
+    *,
+    report: Report = silent,
+    cancel: CancelToken | None = None,
+    limits: Limits | None = None,
+    cache_bytes: int = CACHE_BYTES,
+    beside: bool = True,
 ) -> tuple[Segment, Result]:
     """Make one piece of a job that has one output.
+
+    Args:
+        report, cancel, limits, cache_bytes, beside: see `pipeline.make`.
 
     Raises:
         As `pipeline.make`.
@@ -88,7 +100,9 @@ def make_segment(
     if piece.frames.start > 0:
         # Whether the sound can be had is looked at once, before the first piece is drawn.
         spec = spec.model_copy(update={"audio": None})
-    result = make(spec, report=report, cancel=cancel, piece=piece)
+    result = make(
+        spec, report=report, cancel=cancel, piece=piece, limits=limits, cache_bytes=cache_bytes, beside=beside
+    )
     made = result.outputs[0]
     segment = Segment(
         first=piece.frames.start,

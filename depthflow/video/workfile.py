@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from depthflow.errors import OutputError
@@ -25,7 +25,7 @@ STALE_SECONDS = 3600.0
 _STALE_ANYWHERE_SECONDS = 86400.0
 """The same where we cannot see whether the process lives: another host, or Windows."""
 
-_NAME = re.compile(r"\.(?P<stem>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part(?:\.\w+)?")
+_NAME = re.compile(r"\.(?P<stem>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part(?:\.\w+)?", re.DOTALL)
 
 
 def explain(error: OSError, path: Path) -> OutputError:
@@ -212,19 +212,39 @@ def check_images(folder: Path, *, overwrite: bool, ours: re.Pattern[str]) -> Non
                 raise exists(file)
 
 
-def sweep(folder: Path, *, stale_seconds: float = STALE_SECONDS) -> None:
+def sweep(
+    folder: Path, *, stale_seconds: float = STALE_SECONDS, spare: Callable[[Path], bool] = lambda _: False
+) -> None:
     """Remove work files that dead processes left in a folder. One listing; what cannot be removed stays.
 
     Args:
         stale_seconds: how long a dead process's file is left alone.
+        spare: whether one is left alone nevertheless.
     """
     with contextlib.suppress(OSError):
         for file in _left_over(folder, stale_seconds):
+            if spare(file):
+                continue
             if file.is_dir():
                 shutil.rmtree(file, ignore_errors=True)
             else:
                 with contextlib.suppress(OSError):
                     file.unlink()
+
+
+def folders_left(final: Path) -> list[Path]:
+    """The work folders for this result that dead processes of this host left, whatever their age."""
+    stem = _short(final.name)
+    with contextlib.suppress(OSError), os.scandir(final.parent) as entries:
+        return [
+            Path(entry.path)
+            for entry in entries
+            if (match := _NAME.fullmatch(entry.name))
+            and match["stem"] == stem
+            and is_left_over(entry.name)
+            and entry.is_dir(follow_symlinks=False)
+        ]
+    return []
 
 
 def is_left_over(name: str) -> bool:
@@ -269,13 +289,17 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _hidden_name(final: Path, *, folder: bool) -> str:
-    """A name that no one else has, and not longer than file systems take (255 bytes)."""
-    stem = final.name if folder else final.stem
+def _short(stem: str) -> str:
     while len(stem.encode()) > 180:
         stem = stem[:-1]
+    return stem or "out"
+
+
+def _hidden_name(final: Path, *, folder: bool) -> str:
+    """A name that no one else has, and not longer than file systems take (255 bytes)."""
+    stem = _short(final.name if folder else final.stem)
     suffix = "" if folder else final.suffix
-    return f".{stem or 'out'}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"
+    return f".{stem}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"
 
 
 def _rename_new(source: Path, target: Path) -> None:

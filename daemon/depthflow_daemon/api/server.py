@@ -110,6 +110,7 @@ class Server:
         """Take no more requests, end all streams, and let answers that have begun end."""
         self._core.hub.close()
         self._core.previews.close()
+        self._core.examiner.close()
         for server in self._servers:
             server.should_exit = True
         if self._thread is not None:
