@@ -48,17 +48,18 @@ def to_yuv(pixels: NDArray[np.uint8], colour: Literal["bt709", "smpte170m"]) -> 
     return np.asarray(cv2.transform(pixels, matrix(colour)), np.uint8)
 
 
-def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def pack_420(frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """A frame as planar YUV 4:2:0: (H + H / 2, W) uint8, the Y plane, then U, then V.
 
     Chroma is sited as H.264 and its like have it by default: between two rows, on the even columns.
 
     Args:
         frame: (H, W, 4) uint8 YUVA, even width and height.
+        out: where to put it; new memory if None.
     """
     height, width = frame.shape[:2]
     half = width // 2, height // 2
-    packed = np.empty((height * 3 // 2, width), np.uint8)
+    packed = np.empty((height * 3 // 2, width), np.uint8) if out is None else out
     cv2.extractChannel(frame, 0, packed[:height])
     # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
     chroma = cv2.resize(frame, half, interpolation=cv2.INTER_AREA)
