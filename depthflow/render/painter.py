@@ -19,7 +19,7 @@ from depthflow.render.effects import EffectsPass
 from depthflow.render.mesh import Mesh
 from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
-from depthflow.render.yuv import BLACK, WHITE, Colour, pack_420
+from depthflow.render.yuv import BLACK, WHITE, Colour, Packer
 from depthflow.scene.anaglyph import Mix
 from depthflow.scene.camera import Camera, matrix, unprojection_scale
 from depthflow.scene.effects import Effects
@@ -116,7 +116,8 @@ class Painter:
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         if picture.anaglyph is not None:
             self._mixer = Target(picture.drawn_size), AnaglyphPass(picture.anaglyph, picture.colour)
-        self._packer = packing.PackPass(picture.size) if picture.packs_when_drawn else None
+        self._pack_pass = packing.PackPass(picture.size) if picture.packs_when_drawn else None
+        self._packer = Packer(picture.size) if picture.packed and not picture.packs_when_drawn else None
         self.readback = Readback(picture.read_size, gl.later)
         self._unpacked: NDArray[np.uint8] | None = None
         self.effects: EffectsPass | None = None
@@ -174,7 +175,7 @@ class Painter:
             return out
         if picture.drawn_size != picture.size:
             read = np.asarray(cv2.resize(read, picture.size, interpolation=cv2.INTER_AREA), np.uint8)
-        return pack_420(read, out) if picture.packed else read
+        return read if self._packer is None else self._packer.pack(read, out)
 
     def drop(self, item: Shot | Future[Transfer]) -> None:
         """Forget a frame that nobody wants any more."""
@@ -192,10 +193,10 @@ class Painter:
         self._stage.free()
         self._stage = None
         self._target.free()
-        for thing in (*(self._mixer or ()), self._packer):
+        for thing in (*(self._mixer or ()), self._pack_pass):
             if thing is not None:
                 thing.free()
-        self._mixer = self._packer = None
+        self._mixer = self._pack_pass = None
         self.readback.free()
         self.gl.flush()
 
@@ -222,8 +223,8 @@ class Painter:
             views, (target, mixer) = target, self._mixer
             with target:
                 mixer.draw(views.colour, picture.drawn_size)
-        if self._packer is not None:
-            target = self._packer.draw(target.colour)
+        if self._pack_pass is not None:
+            target = self._pack_pass.draw(target.colour)
         self.gl.flush()
         return target
 
