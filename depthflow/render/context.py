@@ -79,11 +79,11 @@ class GLContext:
         Raises:
             GLError: it could not be opened.
         """
-        try:
-            return self._opening.result()
-        except BaseException:
-            self._executor.shutdown(wait=False)
-            raise
+        return self._opening.result()
+
+    def give_up(self) -> None:
+        """End the thread of a context that could not be opened."""
+        self._executor.shutdown(wait=False)
 
     def beside(self) -> Opened:
         """For `second`: open another context that draws as this one does, in the thread that calls.
@@ -170,7 +170,11 @@ def context(backend: str = "auto", device: int | None = None) -> GLContext:
     with _lock:
         if _context is None:
             made = GLContext(_opener(backend, device))
-            made.info  # noqa: B018 - raises what went wrong
+            try:
+                made.info  # noqa: B018 - raises what went wrong
+            except BaseException:
+                made.give_up()
+                raise
             _context = made
         elif backend not in ("auto", _context.info.backend):
             raise GLError(
@@ -188,7 +192,8 @@ def context(backend: str = "auto", device: int | None = None) -> GLContext:
 def second() -> GLContext:
     """Another context of the process, begun at first use; its `info` waits for it and says what went wrong.
 
-    It draws exactly what `context` draws, and nothing is shared between the two.
+    It draws exactly what `context` draws, and nothing is shared between the two. One that could not be opened is not
+    tried again.
 
     Raises:
         GLError: there is no first one.
