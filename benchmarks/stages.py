@@ -29,7 +29,6 @@ from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
-from depthflow.render.yuv import pack_420
 
 Cost = tuple[float, float]
 
@@ -106,7 +105,7 @@ def main() -> None:
             add("refine depth", 0, lambda rough=rough, grid=grid: refine(rough, photo.pixels, grid))
             depth = refine(rough, photo.pixels, grid)
             cameras = pipeline.cameras_of(spec(out), spec(out).outputs[0])
-            renderer = FrameRenderer(photo.pixels, depth, size=size, colour="bt709")
+            renderer = FrameRenderer(photo.pixels, depth, size=size, colour="bt709", pack=True, twin=True)
 
             def prepare(renderer: FrameRenderer = renderer, cameras: list = cameras) -> None:
                 renderer.prepare(renderer.framed(cameras))
@@ -114,8 +113,8 @@ def main() -> None:
             add("mesh and texture", 0, prepare)
 
             def draw(renderer: FrameRenderer = renderer, cameras: list = cameras) -> None:
-                for frame in renderer.raw_frames(renderer.framed(cameras)):
-                    pack_420(frame)
+                for _ in renderer.raw_frames(renderer.framed(cameras)):
+                    pass
 
             add("render, read back, pack as YUV", len(cameras), draw)
             renderer.close()

@@ -7,7 +7,8 @@ import pytest
 from depthflow.jobs.effects import effects_of
 from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.render.effects import grain_offset, grain_tile
-from depthflow.render.frames import FrameRenderer, Shot
+from depthflow.render.frames import FrameRenderer
+from depthflow.render.painter import Shot
 from depthflow.render.yuv import to_yuv
 from depthflow.scene.camera import Camera, project
 from depthflow.scene.effects import Effects, colour_matrix

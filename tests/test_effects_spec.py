@@ -21,7 +21,7 @@ from depthflow.jobs.effects_spec import SUGGESTED, EffectsSpec
 from depthflow.jobs.library import apply_preset, load_preset, names
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
-from depthflow.render.frames import Shot
+from depthflow.render.painter import Shot
 from depthflow.scene.camera import Camera
 from depthflow.scene.parameters import TABLE
 from depthflow.scene.particles import KINDS

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from itertools import cycle, islice, pairwise
 from pathlib import Path
@@ -15,14 +16,14 @@ from pathlib import Path
 import gl_scene
 import pytest
 
-from depthflow.errors import Cancelled
+from depthflow.errors import Cancelled, GLError
 from depthflow.jobs.effects import effects_of
 from depthflow.jobs.effects_options import from_options
 from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken, Progress
-from depthflow.render.context import context
+from depthflow.render.context import GLContext, context, second
 from depthflow.render.frames import FrameRenderer
 from depthflow.render.stage import Stage
 from depthflow.scene.anaglyph import TABLE
@@ -42,13 +43,23 @@ MEMORY = 4.0
 
 
 def gl_objects() -> dict[str, int]:
+    """Of the process's context, by kind, and of the second one if there is one."""
+    found = Counter(_gl_objects(context()))
+    if context().info.software:
+        with contextlib.suppress(GLError):
+            found.update(_gl_objects(second()))
+    return dict(found)
+
+
+def _gl_objects(gl: GLContext) -> dict[str, int]:
     from depthflow.render import gl_raw
 
     def count() -> dict[str, int]:
-        context().flush()
+        gl.flush()
         return gl_raw.objects()
 
-    return context().run(count)
+    gl.info  # noqa: B018 - raises if there is none
+    return gl.run(count)
 
 
 def open_files() -> int:
@@ -84,8 +95,8 @@ def holds_nothing(renders: list[Callable[[], None]], warm_up: int, times: int) -
     assert min(later - earlier for earlier, later in pairwise(held)) < MEMORY
 
 
-def renderer(*, ring: bool | None = None) -> FrameRenderer:
-    return FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, colour="bt709", ring=ring)
+def renderer(*, ring: bool | None = None, twin: bool = False) -> FrameRenderer:
+    return FrameRenderer(gl_scene.photo(), gl_scene.depth(), size=gl_scene.SIZE, colour="bt709", ring=ring, twin=twin)
 
 
 def finished() -> None:
@@ -132,6 +143,23 @@ def with_effects_that_change() -> None:
         drawer.render(CLIP[1])
 
 
+def by_two_contexts() -> None:
+    with renderer(twin=True) as drawer:
+        for number, _ in enumerate(drawer.raw_frames(CLIP * 2)):
+            if number == 0 and drawer._twin is not None:
+                drawer._twin.result()
+
+
+def never_closed_by_two_contexts() -> None:
+    drawer = renderer(twin=True)
+    assert len(list(drawer.raw_frames(CLIP * 2))) == 2 * len(CLIP)
+
+
+def left_while_the_second_context_begins() -> None:
+    with renderer(twin=True) as drawer:
+        next(drawer.raw_frames(CLIP))
+
+
 def left_in_the_middle() -> None:
     with renderer() as drawer:
         next(iter(drawer.raw_frames(CLIP)))
@@ -157,6 +185,9 @@ WAYS = [
     with_depth_beside_it,
     with_effects,
     with_effects_that_change,
+    by_two_contexts,
+    left_while_the_second_context_begins,
+    never_closed_by_two_contexts,
     left_in_the_middle,
     left_with_frames_on_their_way,
     never_closed,
@@ -188,7 +219,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_renderers_leave_nothing_behind(failing: Callable[[], None]) -> None:
-    holds_nothing([*WAYS, failing], 11, 22)
+    holds_nothing([*WAYS, failing], 14, 28)
 
 
 def test_the_count_sees_what_is_alive() -> None:

@@ -71,7 +71,7 @@ def test_a_clip_that_is_left_gives_its_buffers_back(direct: list[NDArray[np.uint
         drawer.prepare(CLIP)
         for _ in range(5):
             assert len(list(itertools.islice(drawer.frames(CLIP), 3))) == 3
-        assert len(drawer._readback._buffers) == len(drawer._readback._spare) == 2
+        assert len(drawer._painter.readback._buffers) == len(drawer._painter.readback._spare) == 2
         np.testing.assert_array_equal(list(drawer.frames(CLIP)), direct)
 
 
@@ -102,7 +102,7 @@ def test_an_error_on_the_render_thread(direct: list[NDArray[np.uint8]], monkeypa
             with pytest.raises(MemoryError, match="as a driver says it"):
                 next(frames)
         np.testing.assert_array_equal(list(drawer.frames(CLIP)), direct)
-        assert len(drawer._readback._buffers) == len(drawer._readback._spare)
+        assert len(drawer._painter.readback._buffers) == len(drawer._painter.readback._spare)
 
 
 def test_a_gpu_that_hangs(direct: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch) -> None:

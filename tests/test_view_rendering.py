@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from depthflow.render.frames import FrameRenderer, Shot
+from depthflow.render.frames import FrameRenderer
+from depthflow.render.painter import Shot
 from depthflow.render.yuv import to_yuv
 from depthflow.scene.anaglyph import METHODS, TABLE
 from depthflow.scene.camera import Camera

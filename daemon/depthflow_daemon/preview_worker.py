@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from depthflow.images import Photo
     from depthflow.jobs.spec import JobSpec
-    from depthflow.render.frames import FrameRenderer, Shot
+    from depthflow.render.frames import FrameRenderer
+    from depthflow.render.painter import Shot
     from depthflow.scene.camera import Camera
 
 MOST_FRAMES = 2000

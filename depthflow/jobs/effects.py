@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
     from depthflow.jobs.spec import JobSpec
-    from depthflow.render.frames import Shot
+    from depthflow.render.painter import Shot
 
 Size = tuple[int, int]
 Pixels = NDArray[np.uint8]

@@ -21,12 +21,16 @@ from types import ModuleType
 from typing import Any
 
 from depthflow.errors import GLError
-from depthflow.render.devices import GLDevice, open_display
+from depthflow.render import gloo_threads
+from depthflow.render.devices import GLDevice, open_display, open_surfaceless
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
 ON_MAIN_THREAD = sys.platform == "darwin"
 """Windows may only be opened there on the main thread; drawing may then go on in another."""
+
+_MANY_CORES = 4
+"""With fewer, a second context that draws with one thread leaves none of them idle."""
 
 PROBE_S = 30.0
 """Far more than any working driver takes (llvmpipe here: 1 s), far less than a user's patience with a hung one."""
@@ -174,6 +178,46 @@ def leave_to_parent() -> None:
         atexit.unregister(sys.modules["vispy.ext.egl"].eglTerminate)
     if "glfw" in sys.modules:
         atexit.unregister(sys.modules["glfw"].terminate)
+
+
+def open_beside(first: Opened) -> Opened:
+    """Open a second context, current in this thread, that draws as the first does but shares nothing with it.
+
+    Mesa keeps one software rasterizer per display, so it needs one of its own: the platform without surfaces, where the
+    first draws through a device.
+
+    Raises:
+        GLError: EGL has no such other display, or something else draws there.
+    """
+    if first.backend != "egl" or first.device is None:
+        raise GLError("only EGL's devices have a second display")
+    from vispy import gloo
+    from vispy.ext import egl
+
+    threads = os.environ.get("LP_NUM_THREADS", str(_threads_beside()))
+    with _environment(LP_NUM_THREADS=threads):
+        display = ctypes.c_void_p(open_surfaceless())
+    try:
+        egl.eglBindAPI(egl.EGL_OPENGL_API)
+        drawn = [egl.EGL_RENDERABLE_TYPE, egl.EGL_OPENGL_BIT, egl.EGL_SURFACE_TYPE, egl.EGL_PBUFFER_BIT]
+        made = egl.eglCreateContext(display, egl.eglChooseConfig(display, drawn)[0], None)
+        egl.eglMakeCurrent(display, egl.EGL_NO_SURFACE, egl.EGL_NO_SURFACE, made)
+    except RuntimeError as error:
+        raise GLError(_egl_trouble(str(error))) from None
+    gloo_threads.own_canvas()
+    canvas = gloo.context.FakeCanvas()
+    canvas.set_current = lambda: None  # it is, for good
+    _check_version(gloo.gl)
+    from depthflow.render import gl_raw
+
+    gl_raw.bind_vertex_array()
+    return Opened(canvas, "egl")
+
+
+def _threads_beside() -> int:
+    """Rasterizer threads of a second context; 0 is the thread that draws."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if cores < _MANY_CORES else cores // 2
 
 
 # -- the back ends ---------------------------------------------------------------------------------------------

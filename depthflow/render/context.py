@@ -1,8 +1,11 @@
-"""One offscreen OpenGL context per process, owned by one thread. It knows nothing of photos or cameras.
+"""The process's offscreen OpenGL contexts, each owned by one thread. They know nothing of photos or cameras.
 
 A GL context belongs to the thread that made it: vispy fails when a canvas is used from a second one. So all GL work
 is handed to one render thread, and the rest of the program may call from anywhere. The canvas is made once and
 never destroyed (vispy's EGL back end cannot); renderers come and go on it and free what they made.
+
+Where the CPU draws there may be a second one: Mesa takes the vertices of one context on one thread, and waits for the
+pixels before it takes the next frame's. Two contexts that take turns leave no core idle.
 
     python -m depthflow.render.context [--backend NAME] [--device N] [--list]
 
@@ -19,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from depthflow.errors import GLError
@@ -54,22 +58,42 @@ class GLInfo:
 
 
 class GLContext:
-    """The process's context and the thread that owns it; get it with `context()`."""
+    """A context and the thread that owns it; get it with `context()` or `second()`.
 
-    def __init__(self, backend: str = "auto", device: int | None = None) -> None:
+    Args:
+        make: opens it, and makes it current in the thread that calls; that is the context's own.
+    """
+
+    def __init__(self, make: Callable[[], Opened]) -> None:
         self._process = os.getpid()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="depthflow-gl")
         self._thread: int | None = None
         self._opened: Opened | None = None
         self._later: deque[Callable[[], None]] = deque()
-        try:
-            if backends.ON_MAIN_THREAD:
-                self._opened = open_canvas(backend, device)
-                backends.release()
-            self.info = self._executor.submit(self._open, backend, device).result()
-        except BaseException:
-            self._executor.shutdown(wait=False)
-            raise
+        self._opening = self._executor.submit(self._open, make)
+
+    @property
+    def info(self) -> GLInfo:
+        """What it is; waits until it is open.
+
+        Raises:
+            GLError: it could not be opened.
+        """
+        return self._opening.result()
+
+    def give_up(self) -> None:
+        """End the thread of a context that could not be opened."""
+        self._executor.shutdown(wait=False)
+
+    def beside(self) -> Opened:
+        """For `second`: open another context that draws as this one does, in the thread that calls.
+
+        Raises:
+            GLError: there is no other.
+        """
+        self.info  # noqa: B018 - waits
+        assert self._opened is not None  # noqa: S101 - it is open
+        return backends.open_beside(self._opened)
 
     def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call on the render thread and wait for the result; what it raises is raised here.
@@ -105,10 +129,9 @@ class GLContext:
         if self._opened is not None:
             self._opened.canvas.context.flush_commands()
 
-    def _open(self, backend: str, device: int | None) -> GLInfo:
-        """Render thread: make the canvas, or take over the one that was opened on the main thread."""
+    def _open(self, make: Callable[[], Opened]) -> GLInfo:
         self._thread = threading.get_ident()
-        opened = self._opened = self._opened or open_canvas(backend, device)
+        opened = self._opened = make()
         opened.canvas.set_current()
         from depthflow.render import gl_raw
 
@@ -129,6 +152,7 @@ class GLContext:
 
 _lock = threading.Lock()
 _context: GLContext | None = None
+_second: GLContext | None = None
 
 
 def context(backend: str = "auto", device: int | None = None) -> GLContext:
@@ -145,7 +169,13 @@ def context(backend: str = "auto", device: int | None = None) -> GLContext:
     global _context
     with _lock:
         if _context is None:
-            _context = GLContext(backend, device)
+            made = GLContext(_opener(backend, device))
+            try:
+                made.info  # noqa: B018 - raises what went wrong
+            except BaseException:
+                made.give_up()
+                raise
+            _context = made
         elif backend not in ("auto", _context.info.backend):
             raise GLError(
                 f"this process already draws with {_context.info.backend}",
@@ -157,6 +187,32 @@ def context(backend: str = "auto", device: int | None = None) -> GLContext:
                 f"start a new process to use GL device {device}",
             )
         return _context
+
+
+def second() -> GLContext:
+    """Another context of the process, begun at first use; its `info` waits for it and says what went wrong.
+
+    It draws exactly what `context` draws, and nothing is shared between the two. One that could not be opened is not
+    tried again.
+
+    Raises:
+        GLError: there is no first one.
+    """
+    global _second
+    first = context()
+    with _lock:
+        if _second is None:
+            _second = GLContext(first.beside)
+        return _second
+
+
+def _opener(backend: str, device: int | None) -> Callable[[], Opened]:
+    """What opens the first context on its thread."""
+    if not backends.ON_MAIN_THREAD:
+        return partial(open_canvas, backend, device)
+    opened = open_canvas(backend, device)
+    backends.release()
+    return lambda: opened
 
 
 def warm(backend: str = "auto", device: int | None = None) -> None:

@@ -20,6 +20,7 @@ _RENDERER = 0x335F  # EGL_EXT_device_query_name
 _DRM_FILE, _DRM_RENDER_NODE = 0x3233, 0x3377  # EGL_EXT_device_drm, EGL_EXT_device_drm_render_node
 _CUDA = 0x323A  # EGL_NV_device_cuda
 _PLATFORM_DEVICE = 0x313F
+_PLATFORM_SURFACELESS = 0x31DD  # EGL_MESA_platform_surfaceless
 _MOST = 32
 
 
@@ -85,6 +86,17 @@ def open_display(device: int | None) -> tuple[int, GLDevice] | None:
     )
 
 
+def open_surfaceless() -> int:
+    """An initialised display of the platform without surfaces, which only Mesa has.
+
+    Raises:
+        GLError: there is none.
+    """
+    if display := _Library().surfaceless():
+        return display
+    raise GLError("EGL has no platform without surfaces")
+
+
 class _Library:
     """libEGL's functions for devices."""
 
@@ -136,10 +148,18 @@ class _Library:
 
     def display(self, device: int) -> int | None:
         """Its display, initialised; None if it may not be opened, as with /dev/dri without the group."""
+        return self._display(_PLATFORM_DEVICE, device)
+
+    def surfaceless(self) -> int | None:
+        """The display without surfaces, initialised; None if there is none."""
+        known = b"EGL_MESA_platform_surfaceless" in (self._egl.eglQueryString(None, _EXTENSIONS) or b"")
+        return self._display(_PLATFORM_SURFACELESS, None) if known else None
+
+    def _display(self, platform: int, native: int | None) -> int | None:
         get = self._extension(
             "eglGetPlatformDisplayEXT", ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p
         )
-        display = get(_PLATFORM_DEVICE, device, None) if get is not None else None
+        display = get(platform, native, None) if get is not None else None
         return int(display) if display and self._egl.eglInitialize(display, None, None) else None
 
 

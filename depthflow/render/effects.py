@@ -75,7 +75,17 @@ class EffectsPass:
         far, near = numbers.most_blur(self._effects, clip, self._frame)
         if far <= self._most[0] and near <= self._most[1]:
             return
-        self._most = far, near = max(far, self._most[0]), max(near, self._most[1])
+        self._blur_up_to(max(far, self._most[0]), max(near, self._most[1]))
+
+    def prepare_like(self, other: EffectsPass) -> None:
+        """Prepare for what another pass, of the same effects in another context, is prepared for."""
+        self._room = other._room
+        if other._blur is not None:
+            self._blur_up_to(*other._most)
+
+    def _blur_up_to(self, far: float, near: float) -> None:
+        """Make the blur for radii up to these, behind and before the focus."""
+        self._most = far, near
         if self._blur is not None:
             self._blur.free()
         self._blur = _Blur(self._effects, self._size, far, near, self._triangle)

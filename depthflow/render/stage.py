@@ -15,6 +15,7 @@ from depthflow.scene.views import Rect
 
 _DEPTH_OF_ALL = (((0.5 / 255, 2.0), True),)
 """Opacities from, to, and whether what has them leaves its depth: one pass for what has any opacity."""
+_NO_DEPTH = (((0.5 / 255, 2.0), False),)
 _DEPTH_OF_CORE = (((254.5 / 255, 2.0), True), ((0.5 / 255, 254.5 / 255), False))
 
 
@@ -118,19 +119,36 @@ class Stage:
         state = self._gloo.set_state
         state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
         self._gloo.set_viewport(*viewport)
+        *behind, front = self._sheets
+        if len(behind) == 1:
+            # Nothing soft lies behind the front: most of what does is hidden by it, and need not be coloured.
+            self._draw_opaque(front, copies)
+            state(depth_func="less")  # in the same place the front shows
+            self._draw_opaque(behind[0], copies)
+            state(depth_func="lequal")
+            self._draw_soft(front, copies, _DEPTH_OF_CORE if depth_is_read and not blurs else _DEPTH_OF_ALL)
+            return
         for sheet in self._sheets:
+            self._draw_opaque(sheet, copies)
+            depths = _DEPTH_OF_CORE if depth_is_read and not (blurs and sheet is front) else _DEPTH_OF_ALL
+            # Layers behind the front one leave no depth: nothing of the front may be lost behind their edges.
+            self._draw_soft(sheet, copies, depths if depth_is_read or sheet is front else _NO_DEPTH)
+
+    def _draw_opaque(self, sheet: _Sheet, copies: Sequence[dict[str, Any]]) -> None:
+        for copy in copies:
+            sheet.draw(self._plain, sheet.opaque, copy)
+
+    def _draw_soft(
+        self, sheet: _Sheet, copies: Sequence[dict[str, Any]], depths: tuple[tuple[tuple[float, float], bool], ...]
+    ) -> None:
+        """Soft edges after all that may shine through them; among themselves they lie far ones first."""
+        self._gloo.set_state(blend=True, blend_func=("one", "one_minus_src_alpha"))
+        for opacity, leaves_depth in depths:
+            self._cut["opacity"] = opacity
+            self._gloo.set_state(depth_mask=leaves_depth)
             for copy in copies:
-                sheet.draw(self._plain, sheet.opaque, copy)
-            # Soft edges after all that may shine through them; among themselves they lie far ones first.
-            state(blend=True, blend_func=("one", "one_minus_src_alpha"))
-            front = sheet is self._sheets[-1]
-            for opacity, leaves_depth in _DEPTH_OF_CORE if depth_is_read and not (blurs and front) else _DEPTH_OF_ALL:
-                self._cut["opacity"] = opacity
-                # Layers behind the front one leave none: nothing of the front may be lost behind their edges.
-                state(depth_mask=leaves_depth and (depth_is_read or front))
-                for copy in copies:
-                    sheet.draw(self._cut, sheet.soft, copy)
-            state(blend=False, depth_mask=True)
+                sheet.draw(self._cut, sheet.soft, copy)
+        self._gloo.set_state(blend=False, depth_mask=True)
 
     def draw_depth(
         self,

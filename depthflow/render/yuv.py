@@ -48,6 +48,38 @@ def to_yuv(pixels: NDArray[np.uint8], colour: Literal["bt709", "smpte170m"]) -> 
     return np.asarray(cv2.transform(pixels, matrix(colour)), np.uint8)
 
 
+class Packer:
+    """Packs frames of one size as planar YUV 4:2:0.
+
+    It keeps the memory in between: a kernel clears what is handed out anew, which took as long as the packing.
+
+    Args:
+        size: (width, height), both even.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        width, height = size[0] // 2, size[1] // 2
+        self._chroma = np.empty((height, width, 4), np.uint8)
+        self._shifted = np.empty((height, width - 1, 4), np.uint8)
+
+    def pack(self, frame: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `pack_420`; the planes go into `out`, which is returned."""
+        width, height = self._size
+        half = width // 2, height // 2
+        cv2.extractChannel(frame, 0, out[:height])
+        # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
+        chroma = self._chroma
+        cv2.resize(frame, half, dst=chroma, interpolation=cv2.INTER_AREA)
+        if width > 2:
+            inner, end = chroma[:, 1:], self._shifted
+            cv2.resize(frame[:, 1:-1], (half[0] - 1, half[1]), dst=end, interpolation=cv2.INTER_AREA)
+            cv2.addWeighted(inner, 0.5, end, 0.5, 0, dst=inner)
+        for plane, channel in zip(out[height:].reshape(2, half[1], half[0]), (1, 2), strict=True):
+            cv2.extractChannel(chroma, channel, plane)
+        return out
+
+
 def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame as planar YUV 4:2:0: (H + H / 2, W) uint8, the Y plane, then U, then V.
 
@@ -57,14 +89,4 @@ def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         frame: (H, W, 4) uint8 YUVA, even width and height.
     """
     height, width = frame.shape[:2]
-    half = width // 2, height // 2
-    packed = np.empty((height * 3 // 2, width), np.uint8)
-    cv2.extractChannel(frame, 0, packed[:height])
-    # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
-    chroma = cv2.resize(frame, half, interpolation=cv2.INTER_AREA)
-    if width > 2:
-        end = cv2.resize(frame[:, 1:-1], (half[0] - 1, half[1]), interpolation=cv2.INTER_AREA)
-        chroma[:, 1:] = cv2.addWeighted(chroma[:, 1:], 0.5, end, 0.5, 0)
-    for plane, channel in zip(packed[height:].reshape(2, half[1], half[0]), (1, 2), strict=True):
-        cv2.extractChannel(chroma, channel, plane)
-    return packed
+    return Packer((width, height)).pack(frame, np.empty((height * 3 // 2, width), np.uint8))

@@ -1,0 +1,265 @@
+"""Draws single frames with one context and owns what lives there; what is to be drawn is worked out elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthflow.errors import GLError
+from depthflow.render import packing
+from depthflow.render.anaglyph import AnaglyphPass
+from depthflow.render.context import GLContext
+from depthflow.render.effects import EffectsPass
+from depthflow.render.mesh import Mesh
+from depthflow.render.readback import Readback, Transfer
+from depthflow.render.stage import Stage, Target
+from depthflow.render.yuv import BLACK, WHITE, Colour, Packer
+from depthflow.scene.anaglyph import Mix
+from depthflow.scene.camera import Camera, matrix, unprojection_scale
+from depthflow.scene.effects import Effects
+from depthflow.scene.scroll import Copy, copies
+from depthflow.scene.views import Rect
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame to draw.
+
+    Attributes:
+        cameras: one per view, in the order of the viewports.
+        values: what is animated besides the cameras in this frame, by parameter.
+        phase: time within the pass, 0 to below 1, for effects that move by themselves.
+    """
+
+    cameras: tuple[Camera, ...]
+    values: Mapping[str, float] = field(default_factory=dict)
+    phase: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What all frames of a renderer have in common. Sizes are (width, height) in pixels.
+
+    Attributes:
+        size: of finished frames.
+        drawn_size: of frames as they are read back, supersampled.
+        canvas_size: of what the views are drawn into.
+        viewports: of the views in the canvas; depth_view: where the first one's depth is shown.
+        inner: size of the part of a view that shows the photo.
+        extent, frame: half width and height of the photo, and of what a view shows, halves of its longer side.
+        colour: of finished frames; drawn: what the views are drawn in.
+        anaglyph: how two views become one.
+        packed: frames end as by `yuv.pack_420`.
+        ring: they are read through pixel-pack buffers.
+    """
+
+    size: tuple[int, int]
+    drawn_size: tuple[int, int]
+    canvas_size: tuple[int, int]
+    viewports: tuple[Rect, ...]
+    depth_view: Rect | None
+    inner: tuple[int, int]
+    extent: tuple[float, float]
+    frame: tuple[float, float]
+    colour: Colour
+    drawn: Colour
+    anaglyph: Mix | None = None
+    packed: bool = False
+    ring: bool = False
+
+    @property
+    def packs_when_drawn(self) -> bool:
+        """A GPU packs, so that there is less to copy from it."""
+        return self.packed and self.ring and self.drawn_size == self.size and packing.fits(self.size)
+
+    @property
+    def read_size(self) -> tuple[int, int]:
+        """Of the pixels that are read back, four bytes each."""
+        return packing.packed_size(self.size) if self.packs_when_drawn else self.drawn_size
+
+    def buffer(self) -> NDArray[np.uint8]:
+        """Memory for one frame as `Painter.take` gives it, when it is not supersampled."""
+        width, height = self.size
+        return np.empty((height * 3 // 2, width) if self.packed else (height, width, 4), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """The layers of a photo, made ready for a clip.
+
+    Attributes:
+        layers: mesh and (H, W, 4) uint8 RGBA or YUVA, premultiplied; back first.
+        edge: how their pictures go on beyond their border.
+        margin: how far the meshes go on there, halves of the photo's longer side.
+    """
+
+    layers: tuple[tuple[Mesh, NDArray[np.uint8]], ...]
+    edge: Literal["mirror", "clamp"]
+    margin: float
+
+
+class Painter:
+    """Stage, framebuffer and passes in one context. Everything but `free` is for that context's thread."""
+
+    def __init__(self, gl: GLContext, picture: Picture, effects: Effects | None) -> None:
+        self.gl = gl
+        self._picture = picture
+        self._stage: Stage | None = Stage()
+        self._target = Target(picture.canvas_size)
+        self._margin = 0.0
+        self._mixer: tuple[Target, AnaglyphPass] | None = None
+        if picture.anaglyph is not None:
+            self._mixer = Target(picture.drawn_size), AnaglyphPass(picture.anaglyph, picture.colour)
+        self._pack_pass = packing.PackPass(picture.size) if picture.packs_when_drawn else None
+        self._packer = Packer(picture.size) if picture.packed and not picture.packs_when_drawn else None
+        self.readback = Readback(picture.read_size, gl.later)
+        self._unpacked: NDArray[np.uint8] | None = None
+        self.effects: EffectsPass | None = None
+        self.set_effects(effects)
+
+    def set_sheets(self, sheets: Sheets) -> None:
+        """Draw these layers from now on."""
+        self._alive().set_sheets(list(sheets.layers), sheets.edge)
+        self._margin = sheets.margin
+
+    def set_effects(self, effects: Effects | None) -> None:
+        if self.effects is not None:
+            self.effects.free()
+        picture = self._picture
+        made = None if effects is None else EffectsPass(effects, picture.inner, picture.frame, picture.drawn)
+        self.effects = made
+
+    def prepare_effects(self, seen: Sequence[tuple[Camera, Mapping[str, float]]]) -> None:
+        """Make what depends on all of a clip: camera and animated values of each view of each frame."""
+        if self.effects is not None:
+            self.effects.prepare(seen)
+
+    def warm(self) -> None:
+        """Draw a speck: drivers compile a shader when it is first used, and meanwhile meshes can be made."""
+        if self._stage is None or self.effects is not None:
+            return
+        corners = np.array([[-1e-3, 0, 0], [1e-3, 0, 0], [0, 1e-3, 0]], np.float32)
+        # One triangle opaque, one not; a texture whose sides are no powers of two has a shader of its own.
+        mesh = Mesh(corners, np.array([[0, 1, 2], [0, 1, 2]], np.uint32), error=1.0, opaque=1)
+        self._stage.set_sheets([(mesh, np.zeros((3, 3, 4), np.uint8))] * 2, "clamp")
+        self._draw(Shot((Camera(),) * len(self._picture.viewports)))
+
+    def begin(self, shot: Shot) -> Transfer:
+        """Draw a frame and send it on its way."""
+        return self.readback.begin(self._draw(shot))
+
+    def take(self, item: Shot | Future[Transfer], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The finished frame of what is on its way, or of a shot that is drawn first.
+
+        Args:
+            out: of `Picture.buffer`; what is returned lies in it, unless frames are supersampled and not packed.
+        """
+        picture = self._picture
+        read = out
+        if not picture.packs_when_drawn and (picture.packed or picture.drawn_size != picture.size):
+            if self._unpacked is None:
+                self._unpacked = np.empty((*picture.read_size[::-1], 4), np.uint8)
+            read = self._unpacked
+        if isinstance(item, Shot):
+            self._draw(item).read(read)
+        else:
+            self._alive()
+            self.readback.finish(item.result(), read)
+        if read is out:
+            return out
+        if picture.drawn_size != picture.size:
+            read = np.asarray(cv2.resize(read, picture.size, interpolation=cv2.INTER_AREA), np.uint8)
+        return read if self._packer is None else self._packer.pack(read, out)
+
+    def drop(self, item: Shot | Future[Transfer]) -> None:
+        """Forget a frame that nobody wants any more."""
+        if isinstance(item, Future) and not item.exception():
+            self.readback.drop(item.result())
+
+    def free(self) -> None:
+        """Free all of it; from any thread, and once only counts."""
+        self.gl.run(self._free)
+
+    def _free(self) -> None:
+        if self._stage is None:
+            return
+        self.set_effects(None)
+        self._stage.free()
+        self._stage = None
+        self._target.free()
+        for thing in (*(self._mixer or ()), self._pack_pass):
+            if thing is not None:
+                thing.free()
+        self._mixer = self._pack_pass = None
+        self.readback.free()
+        self.gl.flush()
+
+    def _alive(self) -> Stage:
+        if self._stage is None:
+            raise GLError("this renderer is closed")
+        return self._stage
+
+    def _draw(self, shot: Shot) -> Target:
+        """Draw a frame; the target that it is in."""
+        stage, target, picture = self._alive(), self._target, self._picture
+        with target:
+            target.clear((*BLACK[picture.drawn], 1.0))
+            if self.effects is None:
+                for camera, viewport in zip(shot.cameras, picture.viewports, strict=True):
+                    stage.draw(self._uniforms(camera), self._copies(camera), viewport)
+            if picture.depth_view is not None:
+                camera = shot.cameras[0]
+                ends = BLACK[picture.drawn], WHITE[picture.drawn]
+                stage.draw_depth(self._uniforms(camera), self._copies(camera), picture.depth_view, ends)
+        if self.effects is not None:
+            self._draw_with_effects(self.effects, shot)
+        if self._mixer is not None:
+            views, (target, mixer) = target, self._mixer
+            with target:
+                mixer.draw(views.colour, picture.drawn_size)
+        if self._pack_pass is not None:
+            target = self._pack_pass.draw(target.colour)
+        self.gl.flush()
+        return target
+
+    def _draw_with_effects(self, effects: EffectsPass, shot: Shot) -> None:
+        for camera, viewport in zip(shot.cameras, self._picture.viewports, strict=True):
+            with effects.scene as scene:
+                scene.clear((0.0, 0.0, 0.0, 1.0))
+                self._alive().draw(
+                    self._uniforms(camera),
+                    self._copies(camera),
+                    (0, 0, *scene.size),
+                    depth_is_read=True,
+                    blurs=effects.blurs,
+                )
+            effects.draw(self._target, viewport, camera, shot.values, shot.phase)
+
+    def _copies(self, camera: Camera) -> Sequence[dict[str, tuple[float, float]]]:
+        """Uniforms of each copy of the photo that a scrolling camera sees; the photo itself if it does not scroll."""
+        extent, frame = self._picture.extent, self._picture.frame
+        axes = []
+        for axis, scroll in enumerate((camera.scroll_x, camera.scroll_y)):
+            seen = min(extent[axis], frame[axis] / camera.zoom) + self._margin if scroll else 0.0
+            axes.append(copies(scroll, extent[axis], seen) if scroll else [Copy(1, 0.0)])
+        return [
+            {"copy_sign": (across.sign, down.sign), "copy_offset": (across.offset, down.offset)}
+            for across in axes[0]
+            for down in axes[1]
+        ]
+
+    def _uniforms(self, camera: Camera) -> dict[str, object]:
+        return {
+            "camera": matrix(camera).T.astype(np.float32),
+            "frame_extent": self._picture.frame,
+            "photo_extent": self._picture.extent,
+            "ray_scale": camera.ray_scale,
+            "relief": camera.relief,
+            "unprojection": unprojection_scale(camera),
+        }
