@@ -109,7 +109,9 @@ COLUMNS = (
     Column("rate", "fps", 6, 92, "rate", _rate, right=True),
     Column("left", "Left", 6, 64, "left", _left, right=True),
     Column("attempt", "Try", 3, 112, "attempt", lambda job, _: str(job.attempt or ""), right=True),
-    Column("priority", "Prio", 4, 98, "priority", lambda job, _: f"{job.priority:+}" if job.priority else "", right=True),
+    Column(
+        "priority", "Prio", 4, 98, "priority", lambda job, _: f"{job.priority:+}" if job.priority else "", right=True
+    ),
     Column("age", "Age", 6, 76, "newest", lambda job, now: age(job.added_at, now), right=True),
 )
 """From left to right."""

@@ -1,6 +1,6 @@
 """Which jobs are shown, and in what order: a book's jobs through a filter and a sort. It draws nothing.
 
-An update costs what has changed, not what there is: rows are kept sorted by their keys, and a job is moved by bisection.
+An update costs what has changed, not what there is: rows are kept sorted by their keys, and moved by bisection.
 """
 
 from __future__ import annotations

@@ -99,6 +99,7 @@ class Link:
         self._daemon: PrivateDaemon | None = None
         self._started = 0.0
         self._running: asyncio.Task[None] | None = None
+        self._closing = False
         self._heard: set[int] = set()
         self._missed = 0
         self._tell = tell
@@ -139,7 +140,7 @@ class Link:
                     tasks.create_task(self._keep_up())
             except Exception as error:
                 # A group that is cancelled and whose tasks fail on their way out tells of the failures only.
-                if self._running is not None and self._running.cancelling():
+                if self._closing:
                     raise asyncio.CancelledError from error
                 self._lost(error)
             self._wake.clear()
@@ -152,6 +153,7 @@ class Link:
         Args:
             keep: let it go on instead.
         """
+        self._closing = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])

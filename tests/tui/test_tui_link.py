@@ -40,7 +40,9 @@ class Ear:
 
     @property
     def states(self) -> list[LinkState]:
-        return [each.state for each in self.news if isinstance(each, LinkChanged)]
+        """Each once, however many reasons it had."""
+        states = [each.state for each in self.news if isinstance(each, LinkChanged)]
+        return [state for state, before in zip(states, [None, *states], strict=False) if state is not before]
 
 
 @contextlib.asynccontextmanager
@@ -129,9 +131,7 @@ async def test_a_daemon_that_is_let_go_stays(home: House) -> None:
 
 
 @pytest.mark.slow
-async def test_a_daemon_that_starts_again_is_found_again_with_what_happened_meanwhile(
-    home: House, photo: Path
-) -> None:
+async def test_a_daemon_that_starts_again_is_found_again_with_what_happened_meanwhile(home: House, photo: Path) -> None:
     home.start()
     async with linked(home) as (link, ear):
         await ear.until(lambda: link.loaded)

@@ -1,4 +1,4 @@
-"""The table of jobs: draws only the rows that are seen, so that ten thousand cost what forty do. It asks nobody anything."""
+"""The table of jobs: draws only the rows that are seen, so that ten thousand cost what forty do. It asks nobody."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from depthflow.tui.joblist import CYCLE, JobList, share, state_of
 _MARK = 2
 """Cells before the first column, for the mark of what is selected."""
 _CUT = "…"
+_OF_PROGRESS = ("bar", "percent", "rate", "left")
 
 
 def now() -> datetime:
@@ -44,6 +45,21 @@ def fit(text: str, cells: int, *, right: bool = False) -> str:
         return set_cell_size(set_cell_size(text, cells - 1 - cell_len(end)) + _CUT + end, cells)
     room = " " * (cells - length)
     return room + text if right else text + room
+
+
+def cut(text: str, cells: int) -> str:
+    """The text in so many cells, its end cut off if it is longer."""
+    text = " ".join(text.split())
+    if cell_len(text) > cells:
+        text = set_cell_size(text, cells - 1) + _CUT
+    return set_cell_size(text, cells)
+
+
+def _instead(job: Job) -> str:
+    """Why it waits or failed is worth more than an empty bar."""
+    if job.state == "running" or (job.state == "queued" and not job.error):
+        return ""
+    return job.error or (f"the same as #{job.same_as}" if job.same_as else "")
 
 
 class TableHead(Widget):
@@ -88,7 +104,7 @@ class JobTable(ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     JobTable {
-        height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: scroll;
+        height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto;
         & .jobtable--row { color: $foreground; }
         & .jobtable--dim { color: $text-muted; }
         & .jobtable--cursor { background: $primary 45%; text-style: bold; }
@@ -289,7 +305,7 @@ class JobTable(ScrollView, can_focus=True):
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
-        self.columns = laid_out(self.size.width - _MARK - 1)
+        self.columns = laid_out(self.size.width - _MARK)
         self.virtual_size = Size(self.size.width, len(self.jobs))
         if self.cursor is not None and (row := self.jobs.row(self.cursor)) is not None:
             self._show(row)
@@ -322,8 +338,17 @@ class JobTable(ScrollView, can_focus=True):
         dim = self._style("dim") if job.state in ("cancelled", "skipped") or job.held else Style()
         segments = [Segment("▌ " if chosen else "  ", self._style("mark"))]
         at = self._clock()
+        said = _instead(job)
+        skipped: tuple[str, ...] = ()
         for column, width in self.columns:
-            if column.name == "bar":
+            if column.name in skipped:
+                continue
+            if column.name == "bar" and said:
+                skipped = _OF_PROGRESS
+                room = sum(cells + 1 for each, cells in self.columns if each.name in skipped) - 1
+                style = self._style("failed" if job.state == "failed" else "dim")
+                segments.append(Segment(cut(said, room), style))
+            elif column.name == "bar":
                 segments += self._bar(job, width)
             else:
                 text = fit(column.text(job, at), width, right=column.right)
@@ -346,8 +371,6 @@ class JobTable(ScrollView, can_focus=True):
 
     def _bar(self, job: Job, width: int) -> list[Segment]:
         if job.state != "running":
-            # Why it waits or failed is worth more than an empty bar.
-            text = job.error or (f"as #{job.same_as}" if job.same_as else "")
-            return [Segment(fit(text, width), self._style("failed" if job.state == "failed" else "dim"))]
+            return [Segment(" " * width)]
         done, rest = bar(share(job), width)
         return [Segment(done, self._style("bar")), Segment(rest, self._style("rest"))]
