@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-FREE = b"free"
-"""What the other end writes, and a line's end, to let the daemon go on without it."""
+FREE, END = b"free", b"end"
+"""What the other end writes, and a line's end: let the daemon go on without it; end it at once."""
 LOOK_SECONDS = 0.5
 ALONE_SECONDS = 2.0
 """Nobody may listen for so long before it ends: a second interface may just be connecting again."""
@@ -19,7 +19,7 @@ class Leash:
 
     When it is closed, by that program or by its death, and nobody listens to events any more, the daemon is to end;
     what runs is given back to the queue. Others that follow its jobs keep it for as long as they do. Once FREE has come
-    it holds no more.
+    it holds no more, and END does not wait for anybody.
 
     Args:
         listeners: how many follow the daemon's events.
@@ -41,6 +41,9 @@ class Leash:
         with os.fdopen(self._pipe, "rb") as pipe:
             for line in pipe:
                 if line.strip() == FREE:
+                    return
+                if line.strip() == END:
+                    self._end()
                     return
         alone = 0.0
         while alone < ALONE_SECONDS:

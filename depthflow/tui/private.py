@@ -104,10 +104,7 @@ class PrivateDaemon:
 
     async def free(self) -> None:
         """Let it go on without us."""
-        if self.alive and self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.write(b"free\n")
-                await self._process.stdin.drain()
+        await self._write(b"free\n")
 
     async def stop(self, *, at_once: bool = False, shared: bool = False) -> None:
         """Have running jobs given back to the queue, and wait for its end.
@@ -118,22 +115,27 @@ class PrivateDaemon:
         """
         if not self.alive:
             return
+        if not shared:
+            await self._write(b"end\n")
         if self._process.stdin is not None:
             self._process.stdin.close()
         if shared:
             return
-        # The leash alone waits for others that may follow jobs; there are none. The second signal drains no longer.
-        for _ in range(2):
+        if at_once:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
-            if at_once:
-                break
         try:
             await asyncio.wait_for(self._process.wait(), END_S)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+    async def _write(self, word: bytes) -> None:
+        if self.alive and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(word)
+                await self._process.stdin.drain()
 
 
 async def _pid(client: AsyncClient) -> int | None:

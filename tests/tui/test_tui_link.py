@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from houses import House
 
+from depthflow.client import AsyncClient
 from depthflow.client.models import System
 from depthflow.tui.link import Link, LinkChanged, LinkState, News
 
@@ -181,3 +182,34 @@ async def test_without_leave_no_daemon_is_started(home: House) -> None:
         assert "no daemon is running" in link.why
         assert not link.may_start
         assert not home.socket.exists()
+
+
+@pytest.mark.slow
+async def test_what_happens_while_jobs_are_read_is_not_missed(home: House, photo: Path) -> None:
+    home.start()
+    async with AsyncClient(f"unix://{home.socket}") as client:
+        roots: list[str] = []
+
+        async def add(seed: int) -> int:
+            return (await client.submit(photo, spec={"seed": seed}, hold=True, roots=roots)).id
+
+        numbers = [await add(seed) for seed in range(5)]
+        adding = asyncio.create_task(_all_of(add(seed) for seed in range(5, 40)))
+        links = []
+        async with contextlib.AsyncExitStack() as stack:
+            # One after the other, each in the midst of what is being added and cancelled.
+            for number in numbers:
+                links.append((await stack.enter_async_context(linked(home)))[0])
+                await client.cancel(number)
+            numbers += await adding
+            async with asyncio.timeout(60):
+                for link in links:
+                    while not (link.loaded and set(numbers) <= set(link.jobs.numbers())):
+                        await asyncio.sleep(0.02)
+                    while link.jobs.counts["cancelled"] < 5:
+                        await asyncio.sleep(0.02)
+            assert [link.jobs.counts["queued"] for link in links] == [35] * 5
+
+
+async def _all_of(jobs: Iterable[Awaitable[int]]) -> list[int]:
+    return [await job for job in jobs]
