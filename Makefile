@@ -9,10 +9,12 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 # What OpenGL without a display needs on Debian and Ubuntu.
 GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri
+# What the end-to-end tests of the terminal interface need.
+TEST_PACKAGES := tmux
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ml lint types contracts pytest gl bench soak wheel clean
+.PHONY: help demo test test-ml lint types contracts pytest gl terminal bench soak wheel clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -38,7 +40,7 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-pytest: $(VENV)/.dev gl
+pytest: $(VENV)/.dev gl terminal
 	$(BIN)/python -m pytest -m "not ml and not soak" $(PYTEST_ARGS)
 
 test-ml: $(VENV)/.ml gl
@@ -90,6 +92,13 @@ install-gl:
 	@$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $(GL_PACKAGES) > /dev/null \
 	  || { echo "Run this line, then make again:  sudo apt-get install -y $(GL_PACKAGES)"; exit 1; }
 	@$(BIN)/python -m depthflow.render.context
+
+# Without it those tests are skipped, but in CI they fail.
+terminal:
+	@command -v tmux > /dev/null || ! command -v apt-get > /dev/null \
+	  || { echo "tmux is missing; installing it"; \
+	       { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) > /dev/null; } \
+	       || echo "its tests are skipped; to have them:  sudo apt-get install -y $(TEST_PACKAGES)"; }
 
 clean:
 	rm -rf $(VENV) build dist out .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
