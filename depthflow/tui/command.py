@@ -102,16 +102,24 @@ def render_command(spec: Mapping[str, Any], *, program: str = "render") -> Comma
         UsageError: this is no job.
     """
     wanted = resolve(JobSpec.parse(dict(spec)))
-    job: Data = {**job_base(load_settings().settings), "photo": wanted.photo}
+    command = _command(wanted, program, wanted.preset)
+    if not command.whole and wanted.preset is not None:
+        # The preset is another one by now: what it says may have no option to take it back.
+        plain = _command(wanted, program, None)
+        return plain if plain.whole else command
+    return command
+
+
+def _command(wanted: JobSpec, program: str, preset: str | None) -> Command:
     photo = wanted.photo
+    job: Data = {**job_base(load_settings().settings), "photo": photo}
     words = ["depthflow", program, f"./{photo}" if photo.startswith("-") and photo != "-" else photo]
-    if wanted.preset is not None:
+    if preset is not None:
         try:
-            job = apply_preset(job, load_preset(wanted.preset))
+            job = apply_preset(job, load_preset(preset))
         except DepthFlowError:
-            pass  # it is no more: all that it said is said by options
-        else:
-            words += ["--preset", wanted.preset]
+            return _command(wanted, program, None)
+        words += ["--preset", preset]
     aim = wanted.to_dict()
     words += _options(job, aim)
     if aim["seed"]:
@@ -120,7 +128,8 @@ def render_command(spec: Mapping[str, Any], *, program: str = "render") -> Comma
     if wanted.audio is not None:
         job["audio"] = wanted.audio
         words += ["--audio", wanted.audio]
-    return Command(tuple(words), _same(job, wanted))
+    made = resolve(JobSpec.parse(job))
+    return Command(tuple(words), made.canonical() == wanted.canonical())
 
 
 def _options(job: Data, aim: Data) -> Iterator[str]:
@@ -195,8 +204,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _same(job: Data, wanted: JobSpec) -> bool:
-    made = resolve(JobSpec.parse(job))
-    return made.canonical() == wanted.canonical()

@@ -13,6 +13,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 6
+REFUSED = 3
+"""Times in a row that the daemon cannot, after which the rest is not tried."""
 
 
 @dataclass
@@ -46,23 +48,24 @@ class Outcome(Generic[R]):
 
 
 async def each(things: Iterable[T], act: Callable[[T], Awaitable[R]], *, at_once: int = AT_ONCE) -> Outcome[R]:
-    """`act` on each of them; the first sign that the daemon is gone stops it."""
+    """`act` on each of them; once the daemon is gone, the rest is not tried."""
     outcome: Outcome[R] = Outcome()
     todo: Sequence[T] = list(things)
     waiting = iter(todo)
-    tried = 0
+    tried = refused = 0
 
     async def work() -> None:
-        nonlocal tried
+        nonlocal tried, refused
         for thing in waiting:
             tried += 1
             try:
                 outcome.done.append(await act(thing))
-            except ServerError as error:
-                outcome.errors.append(error)
-                return
+                refused = 0
             except DepthFlowError as error:
                 outcome.errors.append(error)
+                refused = refused + 1 if isinstance(error, ServerError) else 0
+            if refused >= REFUSED:
+                return
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(min(at_once, len(todo))):

@@ -17,6 +17,8 @@ STYLES = {
     "waiting": "bold $warning",
 }  # fmt: skip
 DIM = "$foreground 60%"
+BAR_MOST = 48
+"""Cells of the longest bar of a stage."""
 
 
 def lines(parts: Iterable[Content]) -> Content:
@@ -81,7 +83,7 @@ def stages(timings: dict[str, float], width: int) -> Content:
     whole = sum(timings.values())
     if whole <= 0:
         return Content("")
-    room = max(4, width - 19)
+    room = max(4, min(BAR_MOST, width - 19))
     longest = max(timings.values())
     said = []
     for name, seconds in timings.items():

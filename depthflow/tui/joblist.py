@@ -9,7 +9,6 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 from depthflow.client.models import Job
@@ -32,7 +31,7 @@ def state_of(job: Job) -> str:
 
 def name_of(job: Job) -> str:
     """The photo's name without its folders."""
-    return PurePath(job.source).name or job.source
+    return job.source.rstrip("/").rpartition("/")[2] or job.source
 
 
 def share(job: Job) -> float | None:

@@ -58,11 +58,14 @@ def _path(word: str) -> Path:
             return Path(word)
         path = unquote(parts.path)
         return Path(path[1:] if _DRIVE.match(path[1:]) else path)
-    return Path(word).expanduser() if word.startswith("~") else Path(word)
+    try:
+        return Path(word).expanduser() if word.startswith("~") else Path(word)
+    except RuntimeError:  # no such user
+        return Path(word)
 
 
 def _is_there(path: Path, there: Callable[[Path], bool]) -> bool:
     try:
         return there(path)
-    except (OSError, ValueError, RuntimeError):  # too long, a NUL, no such user's home
+    except (OSError, ValueError):  # too long, a NUL
         return False

@@ -16,6 +16,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.suggester import Suggester
+from textual.types import CSSPathType
 from textual.widgets import Button, DirectoryTree, Input, Select, Static
 from textual.widgets._directory_tree import DirEntry
 from textual.widgets.tree import TreeNode
@@ -59,6 +60,8 @@ def completed(value: str) -> str | None:
 
 class PhotoTree(DirectoryTree):
     """Folders and the photos in them; photos can be marked."""
+
+    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "▸ ", "▾ ", "  "
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", id="browser.mark"),
@@ -124,19 +127,10 @@ class AddPhotos(Sheet):
     """
 
     TITLE_TEXT = "Add photos"
-    CSS = """
-    AddPhotos .sheet { width: 92%; max-width: 130; height: 92%; padding: 0 1; }
-    AddPhotos #look { height: 1fr; margin: 1 0 0 0; }
-    AddPhotos #tree { width: 1fr; height: 1fr; background: $surface; scrollbar-size-vertical: 1; padding: 0; }
-    AddPhotos #preview { width: 1fr; height: 1fr; margin-left: 1; }
-    AddPhotos #preview Picture { height: 1fr; background: $boost; }
-    AddPhotos #facts { height: auto; max-height: 3; color: $text-muted; }
-    AddPhotos #bottom { height: 1; }
-    AddPhotos #preset { width: 30; }
-    AddPhotos #marked { width: 1fr; padding: 0 1; color: $text-muted; }
-    """
+    CSS_PATH: ClassVar[CSSPathType | None] = ["queue_sheets.tcss", "add_photos.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "submit", "Add", id="add.submit"),
+        Binding("ctrl+l", "path", "Write a path", id="add.path", show=False, priority=True),
         Binding("tab", "complete", "Complete", id="add.complete", show=False, priority=True),
     ]
 
@@ -150,7 +144,7 @@ class AddPhotos(Sheet):
             sheet.border_subtitle = "space marks · enter adds · tab completes"
             yield Input(
                 "" if self._photo is None else str(self._photo), compact=True, id="path", suggester=PathCompleter(),
-                placeholder="a path, or several; photos and folders",
+                placeholder="ctrl+l: a path, or several; photos and folders",
             )  # fmt: skip
             with Horizontal(id="look"):
                 yield PhotoTree(beginning(self._photo))
@@ -159,8 +153,8 @@ class AddPhotos(Sheet):
                     yield Static(id="facts")
             with Horizontal(id="bottom"):
                 yield Select(
-                    [(name, name) for name in self._presets], prompt="preset: as in settings", compact=True, id="preset",
-                    value=self._preset if self._preset else Select.NULL,
+                    [(name, name) for name in self._presets], prompt="preset: as in settings", compact=True,
+                    id="preset", value=self._preset if self._preset else Select.NULL,
                 )  # fmt: skip
                 yield Static(id="marked")
                 yield Button("Cancel", id="cancel", compact=True)
@@ -206,6 +200,9 @@ class AddPhotos(Sheet):
         self.query_one("#marked", Static).update(f"{count} marked" if count else "")
 
     # -- choosing --------------------------------------------------------------------------------------------------
+
+    def action_path(self) -> None:
+        self.set_focus(self.query_one("#path"))  # at once: the next key is meant for it
 
     def action_complete(self) -> None:
         """Tab completes a path that was begun, and goes on to the next field else."""

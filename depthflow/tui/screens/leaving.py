@@ -15,10 +15,10 @@ async def leave(app: DepthFlowApp) -> None:
     link = app.link
     keep = False
     if link.private and not link.shared:
-        counts = link.jobs.counts
-        running = counts["running"]
+        running = link.jobs.counts["running"]
         paused = link.system is not None and link.system.paused
-        waiting = 0 if paused else counts["queued"] + counts["waiting"]
+        # What is held back would not begin anyway.
+        waiting = 0 if paused else sum(job.state in ("queued", "waiting") and not job.held for job in link.jobs)
         if running or waiting:
             answer = await app.push_screen_wait(Leave(running, waiting))
             if answer is None:

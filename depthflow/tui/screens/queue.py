@@ -12,13 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from depthflow.tui.joblist import JobList
 from depthflow.tui.link import JobsChanged, LinkChanged, LinkState, SystemChanged
 from depthflow.tui.screens.queue_work import QueueWork
 from depthflow.tui.widgets import jobtable
-from depthflow.tui.widgets.filterbar import STATES, FilterBar, Search
+from depthflow.tui.widgets.filterbar import STATES, FilterBar, Search, say
 from depthflow.tui.widgets.jobpane import JobPane
 from depthflow.tui.widgets.jobtable import JobTable, TableHead
 from depthflow.tui.widgets.offer import Offer
@@ -53,7 +53,8 @@ another one.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "Add photos", id="queue.add"),
         Binding("enter", "details", "Details", id="queue.details"),
-        Binding("slash", "search", "Find", id="queue.search", key_display="/"),
+        # Before all others, so that what is typed right after it goes into the search and is not taken for commands.
+        Binding("slash", "search", "Find", id="queue.search", key_display="/", priority=True),
         Binding("p", "pause", "Pause", id="queue.pause"),
         Binding("c", "cancel", "Cancel", id="queue.cancel"),
         Binding("r", "retry", "Retry", id="queue.retry"),
@@ -91,6 +92,7 @@ another one.
         yield FilterBar(self.jobs)
         with Horizontal(id="queue-main"):
             with Vertical(id="queue-list"):
+                yield Static(id="offline")
                 yield TableHead(self.table)
                 yield self.table
                 with Vertical(id="empty"):
@@ -148,20 +150,28 @@ another one.
         book = self.link.jobs
         self.query_one(FilterBar).show(book.counts, len(book), len(self.table.chosen))
         nothing = not len(self.jobs)
+        offline = self.link.state is LinkState.OFFLINE and len(book) > 0
+        self.query_one("#offline").display = offline
+        if offline:
+            say(self.query_one("#offline", Static), self._why_offline())
         empty = self.query_one("#empty")
         empty.display = nothing
         self.table.display = not nothing
         if nothing:
-            self.query_one("#empty-text", Static).update(self._why_empty())
+            say(self.query_one("#empty-text", Static), self._why_empty())
             self.query_one("#start-daemon").display = self._may_start
-            if not self.table.has_focus and self.focused is None and not self._may_start:
-                self.set_focus(None)
         elif self.focused is None and self.is_current:
             self.table.focus()
 
     @property
     def _may_start(self) -> bool:
         return self.link.may_start and self.link.state is LinkState.OFFLINE
+
+    def _why_offline(self) -> Content:
+        """Above the jobs as they were last heard of."""
+        ways = [self.link.hint, "ctrl+t starts a daemon here" if self._may_start else ""]
+        way = "; ".join(each for each in ways if each)
+        return Content.assemble(("Offline: ", "bold"), self.link.why, (f"  {way}" if way else "", "$foreground 60%"))
 
     def _why_empty(self) -> Content:
         link = self.link
@@ -201,6 +211,10 @@ another one.
         self._place_pane()
         if not self._wants_pane:
             self.table.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash within a field is a slash."""
+        return not isinstance(self.focused, Input) if action == "search" else super().check_action(action, parameters)
 
     def action_search(self) -> None:
         self.query_one(FilterBar).begin_search()

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.validation import Number
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -22,7 +23,7 @@ SIZES = ("720p", "1080p", "4k", "square", "portrait", "story", "photo")
 class Sheet(ModalScreen[Any]):
     """What all sheets share: a frame in the middle, and escape."""
 
-    CSS_PATH = "queue_sheets.tcss"
+    CSS_PATH: ClassVar[CSSPathType | None] = "queue_sheets.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="sheet.cancel")]
     TITLE_TEXT = ""
 

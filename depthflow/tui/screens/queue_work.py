@@ -12,7 +12,7 @@ from textual import work
 from depthflow.client.models import Job, JobDetail, Output
 from depthflow.errors import DepthFlowError, InputError
 from depthflow.images import is_photo_name, list_photos
-from depthflow.tui import command, opening
+from depthflow.tui import command, opening, sending
 from depthflow.tui.doing import Outcome, each
 from depthflow.tui.joblist import name_of
 from depthflow.tui.link import LinkState
@@ -145,15 +145,19 @@ class QueueWork(Place):
         roots = None if self.link.system is None else self.link.system.roots
 
         async def submit(photo: str) -> Job:
-            return await self.link.client.submit(photo, preset=preset, spec=spec, roots=roots)
+            return await sending.submit(self.link.client, photo, preset=preset, spec=spec, roots=roots)
 
         outcome = await each(photos, submit)
         self.hear_answers(outcome.done)
         skipped = sum(job is not None and job.state == "skipped" for job in outcome.done)
         did = f"queued{f' with {preset}' if preset else ''}" + (f", {skipped} of them made already" if skipped else "")
         self._sum_up(outcome, did)
-        if outcome.done and outcome.done[0] is not None:
-            self.table.go(outcome.done[0].id)
+        self._go_to(outcome.done)
+
+    def _go_to(self, jobs: Sequence[Job]) -> None:
+        """Put the cursor on the first of these."""
+        if jobs and jobs[0] is not None:
+            self.table.go(jobs[0].id)
 
     flow_preset: str | None = None
     """The preset that was chosen last."""
@@ -195,12 +199,14 @@ class QueueWork(Place):
     async def _submit_again(self, jobs: Sequence[Job], preset: str | None, output: dict[str, Any]) -> None:
         async def submit(job: Job) -> Job:
             detail = await self.link.client.job(job.id)
-            return await self.link.client.submit(
-                detail.spec.get("photo", job.source), preset=preset if preset != detail.preset else None,
-                spec=varied(detail.spec, same_look=preset in (None, detail.preset), output=output),
-            )  # fmt: skip
+            look = preset in (None, detail.preset)
+            parts = sending.varied(detail.spec, same_look=look, output=output)
+            photo = detail.spec.get("photo", job.source)
+            return await sending.submit(self.link.client, photo, preset=None if look else preset, spec=parts)
 
-        self._sum_up(await each(jobs, submit), "queued")
+        outcome = await each(jobs, submit)
+        self._sum_up(outcome, "queued")
+        self._go_to(outcome.done)
 
     async def _detail(self, job: Job) -> JobDetail | None:
         try:
@@ -283,22 +289,6 @@ class QueueWork(Place):
     def say(self, error: DepthFlowError) -> None:
         """An error, with the way out."""
         self.notify(f"{error.message}\n{error.hint}".strip(), severity="error", markup=False)
-
-
-def varied(spec: Mapping[str, Any], *, same_look: bool, output: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a job's spec that another one like it is sent with.
-
-    Args:
-        spec: of the job.
-        same_look: else the preset says how it looks, and only depth, sound and seed are taken over.
-        output: what differs in the first output.
-    """
-    kept = ("depth", "audio", "seed") if not same_look else tuple(spec)
-    parts = {key: value for key, value in spec.items() if key in kept and key not in ("photo", "preset", "version")}
-    first = dict((spec.get("outputs") or [{}])[0]) if same_look else {}
-    # Results of one name would overwrite each other: each goes beside the photo under a name of its own.
-    first.pop("path", None)
-    return {**parts, "outputs": [{**first, **output}]}
 
 
 def _count(jobs: Sequence[Job]) -> str:

@@ -24,12 +24,19 @@ WIDE = 110
 """Cells from which on states have names, and not their signs only."""
 
 
+def say(where: Static, said: Content) -> None:
+    """Show this, if it is not what is shown already: an update draws, and may lay out the whole screen."""
+    if where.content != said:
+        where.update(said)
+
+
 class Chip(Static):
     """One state, with how many jobs are in it; a click shows only these, or these too."""
 
     def __init__(self, state: str) -> None:
         super().__init__(id=f"chip-{state}")
         self.state = state
+        self.tooltip = "All jobs" if state == "all" else f"Only what is {state}"
 
     class Pressed(Message):
         """It was clicked."""
@@ -67,7 +74,6 @@ class FilterBar(Horizontal):
         & Chip:hover { background: $boost; }
         & Chip.on { background: $primary; color: $text; text-style: bold; }
         & Search { width: 1fr; min-width: 12; margin: 0 1; background: $boost; display: none; }
-        & Search.shown { display: block; }
         & #order { width: 1fr; text-align: right; padding: 0 1; color: $text-muted; }
     }
     """
@@ -92,8 +98,8 @@ class FilterBar(Horizontal):
 
     def begin_search(self) -> None:
         search = self.query_one(Search)
-        search.add_class("shown")
-        search.focus()
+        search.display = True
+        self.screen.set_focus(search)  # at once: the next key is meant for it
 
     def toggle(self, state: str) -> None:
         query = self._jobs.query
@@ -103,7 +109,8 @@ class FilterBar(Horizontal):
         self.post_message(self.Asked(query))
 
     def clear(self) -> None:
-        self.query_one(Search).value = ""
+        search = self.query_one(Search)
+        search.value, search.display = "", False
         self.ask(Query())
 
     def show(self, counts: Mapping[JobState, int], total: int, chosen: int) -> None:
@@ -115,14 +122,13 @@ class FilterBar(Horizontal):
             word = state if wide or state == "all" else ICONS[state]
             text = f"{ICONS[state]} {word} {count}" if wide and state != "all" else f"{word} {count}"
             on = state in query.states or (state == "all" and not query)
-            chip.update(Content(text))
+            say(chip, Content(text))
             chip.set_class(on, "on")
             chip.display = on or state == "all" or count > 0
-            chip.tooltip = "All jobs" if state == "all" else f"Only what is {state}"
         said = [f"{chosen} selected"] if chosen else []
         said += [f"{len(self._jobs)} of {total}"] if query else []
         said.append(f"{'↑' if self._jobs.backwards else '↓'} {self._jobs.sort.title}")
-        self.query_one("#order", Static).update(Content(" · ".join(said)))
+        say(self.query_one("#order", Static), Content(" · ".join(said)))
 
     def on_chip_pressed(self, event: Chip.Pressed) -> None:
         event.stop()
@@ -134,4 +140,4 @@ class FilterBar(Horizontal):
 
     def on_search_left(self, event: Search.Left) -> None:
         search = self.query_one(Search)
-        search.set_class(bool(search.value), "shown")
+        search.display = bool(search.value)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -32,6 +33,16 @@ KEPT = 64
 
 _SECTIONS = ("progress", "look", "stages", "outputs", "command", "log")
 _TITLES = {"stages": "Time", "outputs": "Results", "command": "The same by hand", "log": "What happened"}
+
+
+class Facts(VerticalScroll):
+    """What is said of the job; it tells when its width is another."""
+
+    class Resized(Message):
+        """Bars fit no more."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.post_message(self.Resized())
 
 
 class JobPane(Vertical):
@@ -60,6 +71,7 @@ class JobPane(Vertical):
         super().__init__(id=id)
         self.job: Job | None = None
         self.detail: JobDetail | None = None
+        self._said: Content | None = None
         self._client, self._clock = client, clock
         self._pictures: OrderedDict[int, tuple[Image | None, Image | None]] = OrderedDict()
 
@@ -69,7 +81,7 @@ class JobPane(Vertical):
             with Horizontal(id="pictures"):
                 yield Picture(id="photo")
                 yield Picture(id="depth")
-            with VerticalScroll(id="facts", can_focus=True):
+            with Facts(id="facts", can_focus=True):
                 yield Static(id="headline")
                 for name in _SECTIONS:
                     if name in _TITLES:
@@ -85,7 +97,7 @@ class JobPane(Vertical):
         other = (None if job is None else job.id) != (None if self.job is None else self.job.id)
         self.job = job
         if other:
-            self.detail = None
+            self.detail, self._said = None, None
             self._draw()
             if job is not None:
                 self._draw_pictures(*self._pictures.get(job.id, (None, None)))
@@ -108,8 +120,8 @@ class JobPane(Vertical):
         if detail is None or self.job is None or self.job.id != number:
             return
         self.detail = detail
-        said = await asyncio.to_thread(_command, detail)
-        self._draw(said)
+        self._said = await asyncio.to_thread(_command, detail)
+        self._draw(self._said)
         photo, depth = self._pictures.get(number, (None, None))
         if photo is None or depth is None:
             photo = photo or await self._picture(self._client().thumbnail, number)
@@ -126,6 +138,11 @@ class JobPane(Vertical):
             return await asyncio.to_thread(thumbnails.of_png, data) if data else None
         except DepthFlowError:
             return None  # a photo that is gone, a depth map that is not made yet
+
+    def on_facts_resized(self, event: Facts.Resized) -> None:
+        event.stop()
+        if self.job is not None:
+            self._draw(self._said)
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 

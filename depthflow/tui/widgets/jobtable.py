@@ -157,6 +157,8 @@ class JobTable(ScrollView, can_focus=True):
         self.chosen: set[int] = set()
         self._clock = clock
         self._last_row = 0
+        self._touched = False
+        self._width = 0
         self._styles_of: dict[str, Style] = {}
 
     # -- what it shows ---------------------------------------------------------------------------------------------
@@ -176,7 +178,11 @@ class JobTable(ScrollView, can_focus=True):
     def rearranged(self) -> None:
         """Rows have come, gone or moved: the cursor keeps its job, or its row if the job is gone."""
         follows = self.cursor is not None and self._seen(self._last_row)
-        if self.cursor is None or self.cursor not in self.jobs:
+        if not self._touched:
+            # Nobody has chosen a job yet: the first one is meant, whichever that is.
+            self._last_row = 0
+            self._set_cursor(self.jobs.number(0))
+        elif self.cursor is None or self.cursor not in self.jobs:
             self._set_cursor(self.jobs.number(max(0, min(self._last_row, len(self.jobs) - 1))))
         self.virtual_size = Size(self.size.width, len(self.jobs))
         row = None if self.cursor is None else self.jobs.row(self.cursor)
@@ -227,6 +233,7 @@ class JobTable(ScrollView, can_focus=True):
         number = self.jobs.number(row)
         if number is None:
             return
+        self._touched = True
         before, self._last_row = self._last_row, row
         self._set_cursor(number)
         top = self.scroll_offset.y
@@ -267,11 +274,10 @@ class JobTable(ScrollView, can_focus=True):
             self._rechosen()
 
     def action_stretch(self, rows: int) -> None:
-        for _ in range(2):
-            if self.cursor is not None:
-                self.chosen.add(self.cursor)
-            if _ == 0:
-                self.action_move(rows)
+        """Select the job under the cursor, and the one that it moves to."""
+        before = self.cursor
+        self.action_move(rows)
+        self.chosen |= {number for number in (before, self.cursor) if number is not None}
         self._rechosen()
 
     def action_choose_all(self) -> None:
@@ -305,12 +311,18 @@ class JobTable(ScrollView, can_focus=True):
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
-        self.columns = laid_out(self.size.width - _MARK)
+        self._lay_out()
         self.virtual_size = Size(self.size.width, len(self.jobs))
         if self.cursor is not None and (row := self.jobs.row(self.cursor)) is not None:
             self._show(row)
-        for head in self.screen.query(TableHead):
-            head.refresh()
+
+    def _lay_out(self) -> None:
+        """Columns for the width there is beside a scroll bar, which comes and goes without a word."""
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width, self.columns = width, laid_out(width - _MARK)
+            for head in self.screen.query(TableHead):
+                head.refresh()
 
     def notify_style_update(self) -> None:
         self._styles_of.clear()
@@ -326,6 +338,7 @@ class JobTable(ScrollView, can_focus=True):
         return self._styles_of[name]
 
     def render_line(self, y: int) -> Strip:
+        self._lay_out()
         row = self.scroll_offset.y + y
         job = self.jobs.job(row)
         if job is None:

@@ -59,7 +59,7 @@ class Offer(Horizontal):
             select.value = before
         self.query_one("#offer-text", Static).update(Content(described(self.paths)))
         self.display = True
-        self.query_one("#offer-add").focus()
+        self.screen.set_focus(self.query_one("#offer-add"))  # at once: the next key is meant for it
 
     def close(self) -> None:
         self.paths = []
