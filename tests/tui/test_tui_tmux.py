@@ -149,7 +149,8 @@ def test_from_a_photo_to_a_video(terminals: Callable[..., Terminal], place: Hous
     terminal.press("Enter")
     terminal.until("made already")
     terminal.press("Enter")
-    terminal.until(r"depthflow render")
+    terminal.until(r"≡ skipped +#2")
+    terminal.until(r"64x48 · 8 fps · 0\.5 s")
     # Nothing is left to do: it ends without a question, and its daemon too.
     terminal.press("C-q")
     terminal.until("it ended with 0")

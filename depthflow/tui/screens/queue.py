@@ -46,7 +46,8 @@ another one.
   mean all of them.
 - **Find**: `/` looks in name, folder, preset, error; `#12` is a number. `1` to `7` show one state, `0` all.
 - **Order**: `s` goes through orders, `S` turns them round, or click a column's head.
-- **See**: `enter` opens what is known of a job: pictures, times, results, log, and the command that does the same.
+- **See**: `enter` opens what is known of a job: pictures, times, results, log, and the command that does the same;
+  `tab` goes there, to scroll.
 - **Again**: `r` queues a job again that failed or was cancelled; `d` makes the same photo with another preset or size.
 - **Results**: `o` opens the video, `O` its folder, `y` copies the command.
 """

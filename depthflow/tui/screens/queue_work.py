@@ -157,6 +157,7 @@ class QueueWork(Place):
     def _go_to(self, jobs: Sequence[Job]) -> None:
         """Put the cursor on the first of these."""
         if jobs and jobs[0] is not None:
+            self.table.changed({jobs[0].id})  # the book may have heard of it by an event that is not shown yet
             self.table.go(jobs[0].id)
 
     flow_preset: str | None = None
