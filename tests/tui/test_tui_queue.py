@@ -20,7 +20,7 @@ from textual.widgets import Input, Select, Static
 from depthflow.client.models import Job, JobDetail, Preset, Progress
 from depthflow.errors import UsageError
 from depthflow.jobs.spec import JobSpec
-from depthflow.tui import opening
+from depthflow.tui import opening, thumbnails
 from depthflow.tui.app import DepthFlowApp
 from depthflow.tui.link import JobsChanged, SystemChanged
 from depthflow.tui.screens.add_photos import AddPhotos, PhotoTree, completed
@@ -126,7 +126,7 @@ async def queue(
 
 async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
     """Let the application go on until something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():
             await pilot.pause()
 
@@ -645,6 +645,30 @@ async def test_a_path_that_is_not_there_is_said(photos: Path, monkeypatch: pytes
         await pilot.press("escape")
         await until(pilot, lambda: screen.app.screen is screen)
         assert not link.asked("submit")
+
+
+async def test_a_browser_that_is_closed_at_once_looks_at_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    looked = asyncio.Event()
+    here = asyncio.get_running_loop()
+
+    def look(path: Path) -> thumbnails.Thumbnail:
+        here.call_soon_threadsafe(looked.set)
+        return thumbnails.Thumbnail(None, (1, 1), 1)
+
+    monkeypatch.setattr(thumbnails, "of_photo", look)
+    async with queue() as (pilot, screen, _link):
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(screen.app.screen, AddPhotos))
+        sheet = screen.app.screen
+        tree = sheet.query_one(PhotoTree)
+        await until(pilot, lambda: len(tree.root.children) == 3)
+        await pilot.press("end")
+        await looked.wait()
+        sheet.dismiss(None)
+        await until(pilot, lambda: screen.app.screen is screen and not sheet.is_attached)
+        await pilot.press("down")
+        assert screen.table.cursor == 7
 
 
 def test_completion_knows_photos_and_folders_only(photos: Path) -> None:

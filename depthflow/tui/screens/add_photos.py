@@ -182,12 +182,15 @@ class AddPhotos(Sheet):
     async def _look_at(self, path: Path) -> None:
         """Show the photo, once the cursor stands still; a folder shows nothing but its name."""
         await asyncio.sleep(0.1)
+        is_photo = is_photo_name(path.name) and await asyncio.to_thread(path.is_file)
+        found = await asyncio.to_thread(thumbnails.of_photo, path) if is_photo else None
+        if not self.is_current:  # it was closed meanwhile
+            return
         picture, said = self.query_one("#picture", Picture), self.query_one("#facts", Static)
-        if not is_photo_name(path.name) or not await asyncio.to_thread(path.is_file):
+        if found is None:
             picture.set_image(None)
             said.update(Content(path.name))
             return
-        found = await asyncio.to_thread(thumbnails.of_photo, path)
         picture.set_image(found.image)
         facts = (
             f"{path.name}  {found.size[0]}×{found.size[1]}  {size_text(found.bytes)}" if found.size[0] else path.name
@@ -233,6 +236,8 @@ class AddPhotos(Sheet):
         """What is marked, and what the path names; else what is under the cursor."""
         tree, text = self.query_one(PhotoTree), self.query_one("#path", Input).value.strip()
         typed = await asyncio.to_thread(paths_in, text) if text else []
+        if not self.is_current:
+            return
         if text and not typed:
             self.query_one("#facts", Static).update(Content.styled(f"{text}: is not there", "$text-error"))
             return

@@ -129,7 +129,9 @@ class QueueWork(Place):
         if not found:
             self.notify("There is no photo or folder in what was pasted.", severity="warning")
             return
-        self.query_one(Offer).show(found, await self.presets(), self.flow_preset)
+        presets = await self.presets()
+        if self.is_attached:
+            self.query_one(Offer).show(found, presets, self.flow_preset)
 
     @work(group="send")
     async def send(self, paths: Sequence[Path], *, preset: str | None, spec: Mapping[str, Any] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
@@ -109,6 +111,10 @@ class JobPane(Vertical):
     @work(exclusive=True, group="detail")
     async def _ask(self, number: int, *, settle: bool) -> None:
         """What the table does not know: spec, results, attempts, log; then the pictures."""
+        with suppress(NoMatches):  # the interface ends meanwhile
+            await self._asked(number, settle=settle)
+
+    async def _asked(self, number: int, *, settle: bool) -> None:
         if settle:
             await asyncio.sleep(SETTLE_S)
         try:
