@@ -14,7 +14,7 @@ TEST_PACKAGES := tmux chromium
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ml lint types contracts pytest gl bench soak wheel clean
+.PHONY: help demo test test-ml lint types contracts pytest gl terminal bench soak wheel clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile

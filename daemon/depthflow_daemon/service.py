@@ -29,6 +29,7 @@ from depthflow_daemon.folders import Folders
 from depthflow_daemon.hooks import Hooks
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.journal import Journal
+from depthflow_daemon.leash import Leash
 from depthflow_daemon.logs import hide, secret_in
 from depthflow_daemon.notify import Notifier
 from depthflow_daemon.pieces import holds_pieces, keep_pieces
@@ -74,6 +75,7 @@ class Service:
         settings: complete and checked.
         reload: reads the settings again on SIGHUP; None if there is no file to read.
         once: end when there is nothing left to do.
+        leashed: end when standard input is closed, see `leash`.
     """
 
     def __init__(
@@ -82,8 +84,9 @@ class Service:
         *,
         reload: Callable[[], DaemonSettings] | None = None,
         once: bool = False,
+        leashed: bool = False,
     ) -> None:
-        self._settings, self._reload, self._once = settings, reload, once
+        self._settings, self._reload, self._once, self._leashed = settings, reload, once, leashed
         self._bell = Bell()
         self._signals = 0
         self._end: float | None = None
@@ -129,6 +132,8 @@ class Service:
         stack.callback(hooks.close, HOOK_SECONDS)
         store = stack.enter_context(Store(settings.store_file))
         hub = Hub(store)
+        if self._leashed:
+            Leash(lambda: hub.listeners, lambda: self.drain(0.0)).hold()
         folders = Folders(store, changed=self._bell.ring)
         journal = Journal(store, folders, hooks, told=hub.changed)
         _recover(store)

@@ -50,23 +50,30 @@ def run(
     root: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="Take paths from here too, besides api.roots.")
     ] = None,
+    leash: Annotated[
+        bool, typer.Option("--leash", help="End when standard input is closed and nobody follows jobs any more.")
+    ] = False,
 ) -> None:
     """Run the daemon in the foreground: watched folders, queue, engine and API, until a signal.
 
     Ctrl-C or SIGTERM takes no more jobs and lets running ones end for a while (drain_seconds); a second one gives them
-    back to the queue. SIGHUP reads the folders again.
+    back to the queue. SIGHUP reads the folders again. With --leash, which is for programs that start it, the log goes
+    where that of a daemon in the background does.
     """
     loaded = _loaded(config)
+    from depthflow_daemon import background
     from depthflow_daemon.config import load
     from depthflow_daemon.logs import Log
     from depthflow_daemon.service import Service
 
     settings = loaded.settings
+    if leash and log_file is None:
+        log_file = background.log_file(loaded)
     logs = settings.logs if log_file is None else settings.logs.model_copy(update={"file": log_file.absolute()})
     roots = (*settings.api.roots, *(folder.absolute() for folder in root or ()))
     settings = settings.model_copy(update={"api": settings.api.model_copy(update={"roots": roots})})
     with Log(logs):
-        Service(settings, reload=lambda: load(config).settings).run()
+        Service(settings, reload=lambda: load(config).settings, leashed=leash).run()
 
 
 @app.command()

@@ -306,6 +306,10 @@ class System(Answer):
     engine: dict[str, Any] = {}
     roots: list[str] = []
     """Folders below which submitted paths must lie."""
+    last_event: Annotated[int, Field(ge=0)] = 0
+    """The newest line of the log: whoever reads all jobs after this, and the events behind it, misses nothing."""
+    listeners: Annotated[int, Field(ge=0)] = 0
+    """Streams of events that are open."""
     limits: Limits
 
 

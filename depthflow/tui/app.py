@@ -53,6 +53,12 @@ class DepthFlowApp(App[None]):
     async def on_unmount(self) -> None:
         await self.link.close()
 
+    async def action_quit(self) -> None:
+        """Ask first, if a daemon of ours has work."""
+        from depthflow.tui.screens.leaving import leave
+
+        self.run_worker(leave(self), name="leave", exclusive=True, group="leave")
+
     def action_go(self, place: str) -> None:
         self.switch_mode(place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,8 +85,12 @@ class FakeLink:
         self.client = FakeClient(answers)
         self.jobs = JobBook()
         self.system = system(self.scripted)
-        self.state, self.why = LinkState.SEARCHING, ""
-        self.private = False
+        self.state, self.why, self.hint = LinkState.SEARCHING, "", ""
+        self.rates: deque[float] = deque(maxlen=60)
+        self.private = self.shared = self.may_start = False
+        self.local = self.loaded = True
+        self.started = 0
+        self.kept: bool | None = None
         self.closed = False
         self.tell: Callable[[News], None] = lambda _: None
 
@@ -104,9 +109,13 @@ class FakeLink:
         self.tell(LinkChanged(self.state))
         self.tell(JobsChanged(None))
 
-    def go_offline(self, why: str) -> None:
-        self.state, self.why = LinkState.OFFLINE, why
-        self.tell(LinkChanged(self.state, why))
+    def go_offline(self, why: str, hint: str = "") -> None:
+        self.state, self.why, self.hint = LinkState.OFFLINE, why, hint
+        self.tell(LinkChanged(self.state, why, hint))
 
-    async def close(self) -> None:
-        self.closed = True
+    def start_one(self) -> None:
+        self.started += 1
+
+    async def close(self, *, keep: bool = False) -> None:
+        if not self.closed:
+            self.closed, self.kept = True, keep

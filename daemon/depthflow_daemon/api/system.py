@@ -30,6 +30,8 @@ def show_system(core: CoreHere) -> System:
         jobs=core.store.counts(),
         workers=[Worker.model_validate(worker) for worker in core.engine.workers()],
         engine=core.engine.facts(),
+        last_event=core.store.last_event(),
+        listeners=core.hub.listeners,
         roots=[str(root.resolve()) for root in core.places.roots],
         limits=Limits(
             upload_bytes=core.limits.upload_bytes,
