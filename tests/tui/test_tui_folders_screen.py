@@ -36,7 +36,7 @@ from depthflow.tui.screens.folders import FoldersScreen
 def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FoldersScreen, "now", lambda _: noon())
     monkeypatch.setattr(Path, "home", lambda: HOME)
-    monkeypatch.setattr("depthflow.tui.folders.edit.PAUSE_S", 0.0)
+    monkeypatch.setattr("depthflow.tui.folders.edit.PAUSE_S", 0.01)
     monkeypatch.setattr("depthflow.tui.screens.folders.PAUSE_S", 0.0)
 
 

@@ -275,10 +275,13 @@ def rules_text(rules: RulesHere, colours: Colours) -> Text:
 def found_words(found: dict[str, Any]) -> str:
     """What lies in a folder that is to be watched: 3 photos are there; 2 sub-folders named like presets."""
     photos = found["photos"]
-    count = "no photos are" if photos == 0 else "1 photo is" if photos == 1 else f"{photos:,} photos are"
-    words = [
-        f"{'' if found['whole'] else 'at least '}{count} there" + (", and will be made into videos" if photos else "")
-    ]
+    least = "" if found["whole"] else "at least "
+    if photos == 0:
+        words = [f"{least}no photos are there yet"]
+    elif photos == 1:
+        words = [f"{least}1 photo is there, and becomes a video"]
+    else:
+        words = [f"{least}{photos:,} photos are there, and become videos"]
     if presets := found["preset_folders"]:
         kinds = "1 sub-folder" if len(presets) == 1 else f"{len(presets)} sub-folders"
         shown = ", ".join(presets[:3]) + (", …" if len(presets) > 3 else "")
