@@ -24,14 +24,14 @@ def read_table(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read or is not TOML; the message is one line, `file:line: ...`.
     """
-    return _parsed(_read(file), file)
+    return parse_text(read_text(file), file)
 
 
 def with_key(file: Path, key: str, value: Any) -> str:
     """The file's text with `section.name` set to a value."""
-    text = _read(file)
+    text = read_text(file)
     section, _, name = key.partition(".")
-    table = _parsed(text, file)
+    table = parse_text(text, file)
     old = table.get(section, {})
     wanted = {**table, section: {**(old if isinstance(old, dict) else {}), name: value}}
     return _checked(_set_line(text, section, name, tomli_w.dumps({name: value}).strip()), wanted)
@@ -39,9 +39,9 @@ def with_key(file: Path, key: str, value: Any) -> str:
 
 def without_key(file: Path, key: str) -> str:
     """The file's text without `section.name`, or without a whole section if there is no dot."""
-    text = _read(file)
+    text = read_text(file)
     section, dot, name = key.partition(".")
-    wanted = _parsed(text, file)
+    wanted = parse_text(text, file)
     lines = text.splitlines(keepends=True)
     if dot:
         wanted[section] = {k: v for k, v in wanted[section].items() if k != name}
@@ -84,7 +84,8 @@ def write_text(file: Path, text: str) -> None:
         ) from None
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The file's text with plain line ends; empty if there is no such file. Raises UsageError: as `read_table`."""
     try:
         data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -100,7 +101,8 @@ def _read(file: Path) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _parsed(text: str, file: Path) -> dict[str, Any]:
+def parse_text(text: str, file: Path) -> dict[str, Any]:
+    """What the text says; the file is named in messages. Raises UsageError: as `read_table`."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -15,6 +15,7 @@ from clients import CLIENTS
 from daemon_api import SMALL, Daemon, daemon, picture
 from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.rules import WatchFolder
+from depthflow_daemon.waiting import Waiting
 from PIL import Image
 
 from depthflow import __version__
@@ -36,6 +37,9 @@ class OneFolder:
 
     def name_of(self, source: str) -> str | None:
         return None
+
+    def waiting(self, name: str) -> list[Waiting]:
+        return [Waiting(Path("/in/a/cat.png"), 3.0, "sentinel", "waits for cat.png.done")]
 
     def pause(self, name: str, paused: bool = True) -> None:
         if name != "photos-1":
@@ -205,6 +209,11 @@ def test_folders(running: Daemon, client: Any) -> None:
     assert client.pause_folder("photos-1").paused
     assert not client.resume_folder("photos-1").paused
     assert client.rescan_folder("photos-1").root == "/in"
+    waiting = client.waiting_photos("photos-1", limit=5)
+    assert [(each.path, each.why) for each in waiting.items] == [("a/cat.png", "waits for cat.png.done")]
+    assert waiting.total == 1
+    running.store.pause_folder("photos-1")
+    assert [line.kind for line in client.folder_log("photos-1", limit=1)] == ["folder-paused"]
     with pytest.raises(UsageError) as caught:
         client.pause_folder("photos")
     assert "photos-1" in caught.value.hint

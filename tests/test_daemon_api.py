@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from depthflow_daemon import pictures
 from depthflow_daemon.api.app import create_app, schema
 from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.rules import WatchFolder
+from depthflow_daemon.waiting import Waiting
 from PIL import Image
 
 from depthflow.client.models import JobDetail, System
@@ -442,6 +444,10 @@ class TwoFolders:
     def name_of(self, source: str) -> str | None:
         return next((name for name, place in self.places.items() if source.startswith(f"{place.root}/")), None)
 
+    def waiting(self, name: str) -> list[Waiting]:
+        root = self.places[name].root
+        return [Waiting(root / f"deep/{number}.jpg", 60.0 * number, "writing", f"why {number}") for number in range(5)]
+
     def pause(self, name: str, paused: bool = True) -> None:
         if name not in self.paused:
             raise UnknownNameError("folder", name, self.paused)
@@ -451,6 +457,41 @@ class TwoFolders:
         if name not in self.paused:
             raise UnknownNameError("folder", name, self.paused)
         self.scanned.append(name)
+
+
+def test_a_folder_tells_its_jobs_what_waits_and_what_happened(tmp_path: Path) -> None:
+    with daemon(folders=TwoFolders(tmp_path)) as own:
+        for number, source in enumerate(("a/x.jpg", "a/deep/y.jpg", "b/z.jpg", "ab/none.jpg")):
+            own.store.add(f"key {number}", "{}", source=str(tmp_path / source))
+        own.store.cancel(2)
+        own.store.pause_folder("a")
+        own.store.pause_folder("b")
+        a, b = own.client.get("/v1/folders").json()
+        assert {state: count for state, count in a["jobs"].items() if count} == {"queued": 1, "cancelled": 1}
+        assert b["jobs"]["queued"] == 1
+        # Counted anew once something has happened, and not before.
+        own.store.cancel(1)
+        assert own.client.get("/v1/folders").json()[0]["jobs"]["cancelled"] == 2
+        log = own.client.get("/v1/folders/a/log").json()
+        assert [(line["kind"], line["job"], line["source"]) for line in log] == [
+            ("cancelled", 1, "x.jpg"),
+            ("folder-paused", None, ""),
+            ("cancelled", 2, "deep/y.jpg"),
+            ("added", 2, "deep/y.jpg"),
+            ("added", 1, "x.jpg"),
+        ]
+        assert len(own.client.get("/v1/folders/a/log", params={"limit": 2}).json()) == 2
+        before = datetime.now(UTC)
+        waiting = own.client.get("/v1/folders/a/waiting", params={"limit": 3}).json()
+        assert waiting["total"] == 5
+        assert [(each["path"], each["kind"], each["why"]) for each in waiting["items"]] == [
+            (f"deep/{number}.jpg", "writing", f"why {number}") for number in range(3)
+        ]
+        age = before - datetime.fromisoformat(waiting["items"][2]["since"])
+        assert abs(age.total_seconds() - 120) < 30
+        for part in ("waiting", "log"):
+            refusal(own.client.get(f"/v1/folders/aa/{part}"), 404, "unknown folder 'aa'", "did you mean 'a'?")
+            refusal(own.client.get(f"/v1/folders/a/{part}?limit=501"), 422, "limit")
 
 
 def test_folders(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from depthflow_daemon.hub import Hub
 from depthflow_daemon.pictures import Pictures
 from depthflow_daemon.previews import Previews
 from depthflow_daemon.store import Store
+from depthflow_daemon.tally import Tally
 from depthflow_daemon.uploads import Uploads
 
 if TYPE_CHECKING:
     from depthflow_daemon.folders import FolderFacts
+    from depthflow_daemon.waiting import Waiting
 
 
 class Engine(Protocol):
@@ -43,6 +45,9 @@ class Folders(Protocol):
     def name_of(self, source: str) -> str | None:
         """The folder that a photo lies in."""
 
+    def waiting(self, name: str) -> Sequence[Waiting]:
+        """Photos that are seen and not queued, by path, each with why. Raises UnknownNameError."""
+
     def pause(self, name: str, paused: bool = True) -> None:
         """Take no photos from it, or take them again. Raises UnknownNameError."""
 
@@ -58,6 +63,9 @@ class NoFolders:
 
     def name_of(self, source: str) -> str | None:
         return None
+
+    def waiting(self, name: str) -> Sequence[Waiting]:
+        raise UnknownNameError("folder", name, [])
 
     def pause(self, name: str, paused: bool = True) -> None:
         raise UnknownNameError("folder", name, [])
@@ -129,6 +137,7 @@ class Core:
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.places.work / "pictures")
+        self.tally = Tally(self.store)
         self.hub.folder_of = self.folders.name_of
         self.uploads = Uploads(self.places.work)
         self.previews = Previews(self)

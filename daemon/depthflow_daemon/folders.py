@@ -13,6 +13,7 @@ from depthflow_daemon.intake import Intake
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import WatchFolder
 from depthflow_daemon.store import Store
+from depthflow_daemon.waiting import Waiting, paused
 from depthflow_daemon.watch import Watcher
 
 
@@ -134,6 +135,16 @@ class Folders:
         """The folder that a photo lies in."""
         watched = self._of(source)
         return None if watched is None else watched.settings.name
+
+    def waiting(self, name: str) -> list[Waiting]:
+        """Photos of a folder that are seen and not queued, by path, each with why.
+
+        Raises:
+            UnknownNameError: no folder has that name.
+        """
+        watched = self._named(name)
+        found = sorted(watched.intake.waiting(), key=lambda each: each.path)
+        return [paused(each) for each in found] if watched.paused else found
 
     def pause(self, name: str, paused: bool = True) -> None:
         """Take no more photos from a folder, or take them again; it outlasts the daemon. Queued jobs are made.

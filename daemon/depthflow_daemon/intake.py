@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, p
 from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, check_photo, signature_of
 from depthflow_daemon.store import Store, job_key
 from depthflow_daemon.template import fitting
+from depthflow_daemon.waiting import Waiting, waiting
 from depthflow_daemon.watch import RULES_FILE
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Intake:
         self._rules = [FolderRules(folder, self._taken) for folder in folders]
         self._store, self._changed, self._rescan = store, changed, rescan
         self._tracker = StabilityTracker(check=check, companions=companions)
-        self._told: dict[Path, str] = {}
+        self._told: dict[Path, tuple[str, float]] = {}
         self._rules_seen: dict[Path, str | None] = {}
         # Where results go must be decided and noted before the next photo is asked about.
         self._guard = threading.RLock()
@@ -56,6 +58,15 @@ class Intake:
     def __len__(self) -> int:
         """Photos that are being waited for."""
         return len(self._tracker)
+
+    def waiting(self) -> list[Waiting]:
+        """Photos that are waited for, and those that rules with a mistake keep, each with why."""
+        found = {each.path: waiting(each) for each in self._tracker.waiting()}
+        for photo, (text, at) in list(self._told.items()):
+            signature = self._tracker.signature(photo)
+            if photo not in found and signature is not None and not self._store.is_known(str(photo), signature):
+                found[photo] = Waiting(photo, time.monotonic() - at, "rules", text)
+        return list(found.values())
 
     def seen(self, file: Path) -> None:
         """A file appeared or changed."""
@@ -207,8 +218,8 @@ class Intake:
 
     def _tell(self, photo: Path, error: DepthFlowError) -> None:
         text = f"{error} ({error.hint})" if error.hint else str(error)
-        if self._told.get(photo) != text:
-            self._told[photo] = text
+        if self._told.get(photo, ("", 0.0))[0] != text:
+            self._told[photo] = text, time.monotonic()
             log.error("%r waits: %s", str(photo), text)
 
     # -- out -------------------------------------------------------------------------------------------------------

@@ -98,6 +98,22 @@ class Queries:
             found = dict(map(tuple, db.execute("SELECT state, count(*) FROM jobs GROUP BY state")))
         return {state: found.get(state, 0) for state in STATES}
 
+    def counts_below(self, folders: Sequence[str]) -> list[dict[State, int]]:
+        """How many jobs with sources in each of these folders are in each state; none lies within another."""
+        found: list[dict[State, int]] = [dict.fromkeys(STATES, 0) for _ in folders]
+        if not folders:
+            return found
+        cases = " ".join(f"WHEN source > ? AND source < ? THEN {number}" for number in range(len(folders)))
+        query = (
+            f"SELECT CASE {cases} END AS folder, state, count(*) AS jobs FROM jobs INDEXED BY jobs_names "  # noqa: S608
+            "GROUP BY 1, 2"
+        )
+        with self._database.reading() as db:
+            for row in db.execute(query, [bound for folder in folders for bound in _bounds(folder)]):
+                if row["folder"] is not None:
+                    found[row["folder"]][row["state"]] = row["jobs"]
+        return found
+
     def attempts(self, job: int) -> list[Attempt]:
         with self._database.reading() as db:
             rows = db.execute(
@@ -176,6 +192,23 @@ class Queries:
         query = "SELECT id, at, job, kind, data FROM events WHERE job = ? ORDER BY id DESC LIMIT ?"
         with self._database.reading() as db:
             return [_event_of(row) for row in reversed(db.execute(query, (job, limit)).fetchall())]
+
+    def folder_events(self, folder: str, name: str, *, limit: int = 50, among: int = 20_000) -> list[tuple[Event, str]]:
+        """The last lines of the log that are about a watched folder or its jobs, newest first, with their sources.
+
+        Args:
+            folder: where it lies.
+            name: what it is called.
+            among: so many of the last lines are looked through.
+        """
+        query = (
+            "SELECT e.id, e.at, e.job, e.kind, e.data, j.source FROM events e LEFT JOIN jobs j ON j.id = e.job "
+            "WHERE e.id > (SELECT coalesce(max(id), 0) FROM events) - ? AND ((j.source > ? AND j.source < ?) "
+            "OR (e.job IS NULL AND json_extract(e.data, '$.folder') = ?)) ORDER BY e.id DESC LIMIT ?"
+        )
+        with self._database.reading() as db:
+            rows = db.execute(query, (among, *_bounds(folder), name, limit))
+            return [(_event_of(row), row["source"] or "") for row in rows]
 
     @property
     def paused(self) -> bool:

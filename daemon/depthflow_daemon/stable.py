@@ -86,6 +86,28 @@ class _Wait:
     out: bool = False
     again: bool = False
     told: bool = False
+    changed: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How it stands with a file that is waited for.
+
+    Attributes:
+        seconds: since its last change, or since it was seen.
+        changed: it changed while it was waited for.
+        looks: how often it could not be read or decoded since, and why at last.
+        out: it was given out, and is being dealt with.
+    """
+
+    path: Path
+    settle: Settle
+    seconds: float
+    changed: bool
+    looks: int
+    reason: str
+    out: bool
 
 
 def signature_of(path: Path, companions: Iterable[Path] = ()) -> str | None:
@@ -158,6 +180,15 @@ class StabilityTracker:
         with self._guard:
             return sum(not wait.told for wait in self._waits.values())
 
+    def waiting(self) -> list[Waited]:
+        """All files that are waited for."""
+        now = self._clock()
+        with self._guard:
+            return [
+                Waited(path, wait.settle, now - wait.since, wait.changed, wait.looks, wait.reason, wait.out)
+                for path, wait in self._waits.items()
+            ]
+
     def signature(self, path: Path) -> str | None:
         """As `poll` will give it for the file as it is now."""
         return signature_of(path, self._companions(path))
@@ -220,6 +251,7 @@ class StabilityTracker:
             return None
         if signature != wait.signature:
             wait.signature, wait.since, wait.looks, wait.told = signature, now, 0, False
+            wait.changed, wait.reason = True, ""
             if settle.mode == "quiet":
                 self._later(path, wait, now + max(settle.seconds, _SHORTEST))
                 return None
@@ -242,11 +274,12 @@ class StabilityTracker:
         now, end = self._clock(), wait.since + wait.settle.patience
         if now >= end:
             return Spoilt(path, wait.signature, reason)
+        wait.reason = reason
         self._later(path, wait, min(now + self._step(wait), end))
         return None
 
     def _out_of_reach(self, path: Path, wait: _Wait, reason: str) -> Spoilt | None:
-        now = self._clock()
+        now, wait.reason = self._clock(), reason
         self._later(path, wait, now + min(self._step(wait), _LONGEST))
         if wait.told or now < wait.since + wait.settle.patience:
             return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from depthflow.cli import daemon_folders
 from depthflow.errors import DepthFlowError, RuntimeMissingError, SystemError_, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from depthflow.client import Client
 
 app = typer.Typer(help="Start, stop and look after depthflowd, the daemon.", no_args_is_help=True)
+app.add_typer(daemon_folders.app, name="folders")
 
 _ANSWER_SECONDS = 3.0
 """For one try; the client makes four."""

@@ -84,6 +84,8 @@ class AsyncClient:
     pause_folder = _does(operations.pause_folder)
     resume_folder = _does(operations.resume_folder)
     rescan_folder = _does(operations.rescan_folder)
+    waiting_photos = _does(operations.waiting_photos)
+    folder_log = _does(operations.folder_log)
     presets = _does(operations.presets)
     preset = _does(operations.preset)
     depth_models = _does(operations.depth_models)

@@ -232,6 +232,37 @@ class Folder(Answer):
     """It can be found."""
     polling: bool = False
     """It is looked through at intervals, because the system tells nothing of it."""
+    jobs: dict[JobState, int] = {}
+    """How many of its jobs are in each state."""
+
+
+class Waiting(Answer):
+    """A photo that was seen and is not queued yet."""
+
+    path: str
+    """Relative to the folder, with slashes."""
+    since: AwareDatetime
+    """Its last change, or when it was seen."""
+    kind: str
+    """writing, sentinel, unreadable, rules, paused, taken; more may come."""
+    why: str
+    """For people."""
+
+
+class WaitingPhotos(Answer):
+    """Photos of a watched folder that are waited for."""
+
+    items: list[Waiting]
+    """By path; at most as many as were asked for."""
+    total: Annotated[int, Field(ge=0)]
+    """How many there are."""
+
+
+class FolderLine(LogLine):
+    """A line of the log of jobs that is about a watched folder."""
+
+    source: str = ""
+    """The job's photo, relative to the folder; empty if it is about the folder itself."""
 
 
 class Preset(Answer):

@@ -25,6 +25,7 @@ from depthflow.client.steps import Call, Flow, Give, Read, Shut, Sleep, Stream, 
 from depthflow.errors import OutputError
 
 _FOLDERS = TypeAdapter(list[models.Folder])
+_LINES = TypeAdapter(list[models.FolderLine])
 _PRESETS = TypeAdapter(list[models.Preset])
 _MODELS = TypeAdapter(list[models.Model])
 PAGE = 200
@@ -195,6 +196,25 @@ def resume_folder(name: str) -> Flow[models.Folder]:
 def rescan_folder(name: str) -> Flow[models.Folder]:
     """Look at all files of a watched folder again."""
     return _folder(name, "rescan")
+
+
+def waiting_photos(name: str, *, limit: int = 100) -> Flow[models.WaitingPhotos]:
+    """Photos of a watched folder that were seen and are not queued yet, each with why.
+
+    Args:
+        limit: at most so many, 1 to 500.
+    """
+    call = _get(f"/v1/folders/{quote(name, safe='')}/waiting", {"limit": limit})
+    return ask(call, models.WaitingPhotos.model_validate_json)
+
+
+def folder_log(name: str, *, limit: int = 50) -> Flow[list[models.FolderLine]]:
+    """What happened last in a watched folder, newest first.
+
+    Args:
+        limit: at most so many lines, 1 to 500.
+    """
+    return ask(_get(f"/v1/folders/{quote(name, safe='')}/log", {"limit": limit}), _LINES.validate_json)
 
 
 def _folder(name: str, what: str) -> Flow[models.Folder]:

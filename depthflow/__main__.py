@@ -1,0 +1,5 @@
+"""`python -m depthflow`: the program."""
+
+from depthflow.cli import main
+
+main()
