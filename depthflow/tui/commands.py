@@ -48,15 +48,16 @@ class Result:
             raise self.trouble from None
 
 
-async def run(*args: str) -> Result:
+async def run(*args: str, data: str = "") -> Result:
     """Run a command to its end; it is ended when the caller is cancelled.
 
     Args:
         args: what stands behind `depthflow`.
+        data: its standard input.
     """
-    process = await _start(*args)
+    process = await _start(*args, stdin=PIPE)
     try:
-        out, err = await process.communicate()
+        out, err = await process.communicate(data.encode())
     finally:
         await _end(process)
     return Result(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
@@ -87,12 +88,12 @@ async def lines(*args: str) -> AsyncIterator[str]:
         words.cancel()
 
 
-async def _start(*args: str) -> Process:
+async def _start(*args: str, stdin: int = DEVNULL) -> Process:
     # -P: a file of that name in the current folder is not ours.
     command = [sys.executable, "-P", "-c", "from depthflow.cli import main; main()", *args]
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONUTF8": "1"}
     return await asyncio.create_subprocess_exec(
-        *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, limit=_LINE
+        *command, stdin=stdin, stdout=PIPE, stderr=PIPE, env=environment, limit=_LINE
     )
 
 
