@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -74,6 +75,7 @@ class DepthFlowApp(App[None]):
     ) -> None:
         super().__init__()
         self._welcome = welcome
+        self._doing: set[asyncio.Task[None]] = set()
         self.preferences = Preferences()
         self.preferences.load()
         for theme in THEMES:
@@ -106,33 +108,42 @@ class DepthFlowApp(App[None]):
         await self.switch_mode(place)
         return cast("Place", self.screen_stack[0])
 
-    async def show_jobs(self, folder: str | None = None) -> None:
-        """Go to the queue, and there to the jobs of a folder."""
-        await _pass_on(await self.go("queue"), "show_jobs", folder=folder)
+    def show_jobs(self, folder: str | None = None) -> asyncio.Task[None]:
+        """Go to the queue, and there to the jobs of a folder; it need not be awaited."""
+        return self._begin(self._pass_on("queue", "show_jobs", folder=folder))
 
-    async def open_in_studio(
+    def open_in_studio(
         self, photo: Path | str | None, spec: Mapping[str, Any] | None = None, *, preset: str | None = None
-    ) -> None:
-        """Go to the studio, and open a photo there.
+    ) -> asyncio.Task[None]:
+        """Go to the studio, and open a photo there; it need not be awaited.
 
         Args:
             photo: None keeps the one that is open.
             spec: parts of a JobSpec to begin with.
             preset: a name of the library to begin with.
         """
-        await _pass_on(await self.go("studio"), "open_in_studio", photo=photo, spec=dict(spec or {}), preset=preset)
-
-    async def action_open_photo(self) -> None:
-        """Ask for a photo, then show it in the studio."""
-        from depthflow.tui.screens.asking import AskPath
-
-        recent = next((str(photo) for photo in self.preferences.photos), f"{self.preferences.folder}/")
-        self.push_screen(AskPath("Open photo in studio", "Path of a photo", value=recent), self._open_answer)
-
-    async def _open_answer(self, photo: Path | None) -> None:
         if photo is not None:
-            self.remember(lambda: self.preferences.remember_photo(photo))
-            await self.open_in_studio(photo)
+            self.remember(lambda: self.preferences.remember_photo(Path(photo)))
+            return self._begin(self._pass_on("studio", "open", photo=str(photo), spec=dict(spec or {}) or None))
+        return self._begin(self._pass_on("studio", "choose_preset", name=preset))
+
+    def action_open_photo(self) -> None:
+        """Go to the studio, and have it ask for a photo."""
+        self._begin(self._pass_on("studio", "action_open"))
+
+    async def _pass_on(self, place: str, method: str, **what: Any) -> None:
+        """Have a place's screen do something, where it can."""
+        screen = await self.go(place)
+        if (do := getattr(screen, method, None)) is not None:
+            result = do(**what)
+            if inspect.isawaitable(result):
+                await result
+
+    def _begin(self, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(doing)
+        self._doing.add(task)  # the loop alone would forget it
+        task.add_done_callback(self._doing.discard)
+        return task
 
     def action_welcome(self) -> None:
         from depthflow.tui.screens.welcome import WelcomeScreen
@@ -187,14 +198,6 @@ class DepthFlowApp(App[None]):
                 self.jobs_changed.publish(news)
             case SystemChanged():
                 self.system_changed.publish(news)
-
-
-async def _pass_on(place: Place, method: str, **what: Any) -> None:
-    """Have the screen do it, where it can."""
-    if (do := getattr(place, method, None)) is not None:
-        result = do(**what)
-        if asyncio.iscoroutine(result):
-            await result
 
 
 def _two(message: str, hint: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from fakes import FakeLink
-from textual.pilot import Pilot
+from test_tui_system_screen import ended, settle, until
+from textual.command import CommandList
+from textual.widgets import Input
 
 from depthflow import paths
 from depthflow.client.models import Preset
@@ -34,11 +36,6 @@ def app_with(**answers: Any) -> DepthFlowApp:
 
 def wishes(text: str) -> None:
     (paths.config_dir() / "tui.toml").write_text(text, encoding="utf-8")
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    await pilot.app.workers.wait_for_complete([worker for worker in pilot.app.workers if worker.group == "preferences"])
-    await pilot.pause()
 
 
 def notes(app: DepthFlowApp) -> str:
@@ -134,11 +131,11 @@ async def test_the_palette_goes_to_places_and_changes_the_theme() -> None:
         for query, wanted in (("go to system", "system"), ("go to folders", "folders")):
             await pilot.press("ctrl+p", *query.replace(" ", "_").replace("_", " "))
             await pilot.pause()
-            await app.workers.wait_for_complete([w for w in app.workers if w.group == "default" and w.name != "link"])
-            await pilot.pause(0.3)
+            await ended(pilot, "default")
+            commands = app.screen.query_one(CommandList)
+            await until(pilot, lambda commands=commands: commands.option_count)  # type: ignore[misc]
             await pilot.press("enter")
-            await pilot.pause()
-            assert app.current_mode == wanted
+            await until(pilot, lambda wanted=wanted: app.current_mode == wanted)  # type: ignore[misc]
 
 
 async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
@@ -179,6 +176,10 @@ async def test_every_screen_takes_every_size() -> None:
                     assert widget.region.width > 0, (row.name, width, height, widget)
                     assert widget.region.height > 0, (row.name, width, height, widget)
                     assert app.screen.region.contains_region(widget.region)
+                if height >= 24:
+                    for widget in app.screen.focus_chain:
+                        size = widget.outer_size
+                        assert min(size) > 0, (row.name, width, height, widget)
 
 
 async def test_a_tiny_terminal_gets_a_friendly_line() -> None:
@@ -215,12 +216,13 @@ async def test_a_path_is_asked_for_until_it_is_there(tmp_path: Path) -> None:
         app.push_screen(AskPath("Import", "A file", value=f"{tmp_path}/nothing", suffix=".onnx"), heard.append)
         await pilot.pause()
         await pilot.press("enter")
-        await app.workers.wait_for_complete([w for w in app.workers if w.group == "default" and w.name != "link"])
+        await ended(pilot, "default")
         assert heard == []
         app.screen.query_one("Input").value = f"{tmp_path}/netw"  # type: ignore[attr-defined]
-        await pilot.pause(0.1)
+        typed = app.screen.query_one(Input)
+        await until(pilot, lambda: typed._suggestion)
         await pilot.press("tab", "enter")
-        await app.workers.wait_for_complete([w for w in app.workers if w.group == "default" and w.name != "link"])
+        await ended(pilot, "default")
         await pilot.pause()
         assert heard == [tmp_path / "network.onnx"]
 
@@ -232,18 +234,31 @@ async def test_others_go_to_places_through_the_app(monkeypatch: pytest.MonkeyPat
     asked: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(QueueScreen, "show_jobs", lambda self, **what: asked.append(("queue", what)), raising=False)
 
-    async def open_in_studio(self: Any, **what: Any) -> None:
+    async def open_photo(self: Any, **what: Any) -> None:
         asked.append(("studio", what))
 
-    monkeypatch.setattr(StudioScreen, "open_in_studio", open_in_studio, raising=False)
+    monkeypatch.setattr(StudioScreen, "open", open_photo, raising=False)
+    monkeypatch.setattr(
+        StudioScreen, "choose_preset", lambda self, **what: asked.append(("preset", what)), raising=False
+    )
+    monkeypatch.setattr(StudioScreen, "action_open", lambda self: asked.append(("ask", {})), raising=False)
     app = app_with()
-    async with app.run_test():
+    async with app.run_test() as pilot:
         await app.open_in_studio(Path("/a.jpg"), {"motion": {"name": "zoom"}})
         assert app.current_mode == "studio"
         await app.show_jobs("holidays")
         assert app.current_mode == "queue"
-    studio = {"photo": Path("/a.jpg"), "spec": {"motion": {"name": "zoom"}}, "preset": None}
-    assert asked == [("studio", studio), ("queue", {"folder": "holidays"})]
+        await app.open_in_studio(None, preset="cinematic")
+        app.action_open_photo()
+        await until(pilot, lambda: len(asked) == 4)
+        await settle(pilot)
+        assert app.preferences.photos == [Path("/a.jpg")]
+    assert asked == [
+        ("studio", {"photo": "/a.jpg", "spec": {"motion": {"name": "zoom"}}}),
+        ("queue", {"folder": "holidays"}),
+        ("preset", {"name": "cinematic"}),
+        ("ask", {}),
+    ]
 
 
 def test_preferences_of_the_app_are_the_file_in_the_settings_folder() -> None:

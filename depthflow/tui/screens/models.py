@@ -353,17 +353,13 @@ def _back(row: Row) -> str:
     return "It can be fetched again." if row.fetched_from_hub else "It can't be fetched: keep the file you made it of."
 
 
-def timings(rows: list[dict[str, Any]]) -> Table:
+def timings(rows: list[dict[str, Any]]) -> Group:
     """What `depthflow models bench --json` gives, as a table; milliseconds."""
+    failed = [Text(f"{one['provider']} failed: {one['error']}") for one in rows if one["error"]]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("provider", "map", "load", "first", "median", "best"):
         table.add_column(heading, justify="left" if heading == "provider" else "right")
-    for one in rows:
-        if one["error"]:
-            table.add_row(Text(str(one["provider"])), Text(f"failed: {one['error']}"))
-            continue
+    for one in (row for row in rows if not row["error"]):
         times = [Text(f"{one[f'{key}_ms']:.0f}") for key in ("load", "first", "median", "best")]
         table.add_row(Text(str(one["provider"])), Text("x".join(map(str, one["size"]))), *times)
-    table.caption = "milliseconds a photo, without refinement"
-    table.caption_style, table.caption_justify = "dim", "left"
-    return table
+    return Group(table, Text("milliseconds a photo, without refinement", "dim"), *failed)

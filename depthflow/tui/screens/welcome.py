@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 _BAR = 30
 WORDS = (
-    "DepthFlow makes a moving picture of a still one: it sees how far each part of a photo is,\n"
-    "and lets a camera move through it. Everything happens on this computer."
+    "DepthFlow makes a video of one photo: it sees how far away everything is, and flies "
+    "a camera through it. Your photos stay on this computer."
 )
 _START = (
-    ("sample", "Render the sample photo", "a small clip of 3 seconds, in well under a minute"),
+    ("sample", "Render the sample photo", "a clip of 3 seconds, in under a minute"),
     ("photo", "Take a photo of mine", "and tune it with a live preview"),
     ("folder", "Watch a folder", "whatever is put into it becomes a video"),
     ("skip", "Look around first", "? explains every screen"),
@@ -53,6 +54,7 @@ class WelcomeScreen(ModalScreen[None]):
         super().__init__()
         self._clip: Clip | None = None
         self._busy = False
+        self._link_changed = asyncio.Event()
 
     @property
     def flow(self) -> DepthFlowApp:
@@ -67,6 +69,7 @@ class WelcomeScreen(ModalScreen[None]):
             yield Static(id="state")
 
     def on_mount(self) -> None:
+        self.flow.link_changed.subscribe(self, lambda _: self._link_changed.set())
         self.query_one("#choices").focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -97,10 +100,10 @@ class WelcomeScreen(ModalScreen[None]):
     @work(exclusive=True, group="sample")
     async def make(self) -> None:
         """Have the sample photo rendered, and tell where the video is."""
-        if self.flow.link.state is not LinkState.ONLINE:
-            self._say(f"No daemon yet: {self.flow.link.state.value}. Try again in a moment.", "warning")
-            return
         self._busy = True
+        if not await self._online():
+            self._busy = False
+            return
         file = first_clip.place()
         self._say(f"to {file}")
         try:
@@ -116,6 +119,17 @@ class WelcomeScreen(ModalScreen[None]):
         choices.clear_options()
         choices.add_options(_options(_END if opening.opener() is not None else _END[2:]))
         choices.highlighted = 0
+
+    async def _online(self) -> bool:
+        """Wait for the daemon, which may be starting; False if it does not come, which is told."""
+        link = self.flow.link
+        while link.state in (LinkState.SEARCHING, LinkState.STARTING):
+            self._say(f"{link.state.value}…")
+            self._link_changed.clear()
+            await self._link_changed.wait()
+        if link.state is LinkState.OFFLINE:
+            self._say(f"There is no daemon: {link.why}", "error")
+        return link.state is LinkState.ONLINE
 
     @work(exclusive=True, group="open")
     async def show_file(self, path: Path) -> None:

@@ -123,10 +123,10 @@ class EncodersTab(SystemTab):
     def compose(self) -> ComposeResult:
         yield Static("", id="encoders-line", classes="muted")
         with Vertical():
-            yield DataTable[Text](id="encoders", cursor_type="row", classes="panel")
+            yield DataTable[Text](id="encoders-table", cursor_type="row", classes="panel")
 
     def on_mount(self) -> None:
-        table = self.query_one("#encoders", DataTable)
+        table = self.query_one("#encoders-table", DataTable)
         table.border_title = "Encoders"
         table.add_columns("", "encoder", "kind", "why not")
 
@@ -151,7 +151,7 @@ class EncodersTab(SystemTab):
             self.query_one("#encoders-line", Static).update(Text(doctor.ffmpeg_line(report), overflow="ellipsis"))
 
     def _fill(self, encoders: list[doctor.Encoder]) -> None:
-        table = self.query_one("#encoders", DataTable)
+        table = self.query_one("#encoders-table", DataTable)
         table.clear()
         for encoder in encoders:
             sign, style = ("●", self.colour("success")) if encoder.works else ("✖", self.colour("error"))

@@ -38,18 +38,18 @@ class SettingsTab(SystemTab):
             with Vertical(id="settings-left", classes="panel") as left:
                 left.border_title = "Settings"
                 yield Input(placeholder="search", id="settings-search", compact=True)
-                yield DataTable[Text](id="settings", cursor_type="row")
+                yield DataTable[Text](id="settings-table", cursor_type="row")
             with Vertical(id="setting", classes="panel"):
                 yield Static(id="setting-text")
                 yield Input(id="value", compact=True)
                 yield Static(id="value-problem")
 
     def on_mount(self) -> None:
-        self.query_one("#settings", DataTable).add_columns("setting", "value", "from")
+        self.query_one("#settings-table", DataTable).add_columns("setting", "value", "from")
         self.query_one("#settings-left").border_subtitle = str(paths.user_config_file())
 
     def opened(self) -> None:
-        self.query_one("#settings").focus()
+        self.query_one("#settings-table").focus()
         self.read()
 
     def again(self) -> None:
@@ -67,11 +67,11 @@ class SettingsTab(SystemTab):
     @property
     def entry(self) -> Entry | None:
         """The setting under the cursor."""
-        row = self.query_one("#settings", DataTable).cursor_row
+        row = self.query_one("#settings-table", DataTable).cursor_row
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
     def _fill(self) -> None:
-        table = self.query_one("#settings", DataTable)
+        table = self.query_one("#settings-table", DataTable)
         kept = self.entry.key if self.entry is not None else ""
         self._shown = entries.matching(self._all, self.query_one("#settings-search", Input).value)
         table.clear()
@@ -149,7 +149,7 @@ class SettingsTab(SystemTab):
             self.app.notify(f"{said}, but {variable} is set and wins", severity="warning", markup=False)
         else:
             self.app.notify(said, markup=False)
-        self.query_one("#settings").focus()
+        self.query_one("#settings-table").focus()
         self._fill()
 
     def action_edit(self) -> None:
@@ -166,5 +166,5 @@ class SettingsTab(SystemTab):
         self.query_one("#settings-search").focus()
 
     def action_back(self) -> None:
-        self.query_one("#settings").focus()
+        self.query_one("#settings-table").focus()
         self._show_entry()

@@ -16,10 +16,10 @@ _STATES = {"busy": "success", "idle": "primary", "starting": "warning"}
 class WorkersTab(SystemTab):
     def compose(self) -> ComposeResult:
         yield Static("", id="workers-line", classes="muted")
-        yield DataTable[Text](id="workers", cursor_type="row", classes="panel")
+        yield DataTable[Text](id="workers-table", cursor_type="row", classes="panel")
 
     def on_mount(self) -> None:
-        table = self.query_one("#workers", DataTable)
+        table = self.query_one("#workers-table", DataTable)
         table.border_title = "Workers"
         table.add_columns("worker", "state", "job", "photo", "process", "memory")
 
@@ -32,7 +32,7 @@ class WorkersTab(SystemTab):
         if engine.get("memory_limit"):
             words.append(f"memory limit {engine['memory_limit']}")
         self.query_one("#workers-line", Static).update(Text(" · ".join(words)))
-        table = self.query_one("#workers", DataTable)
+        table = self.query_one("#workers-table", DataTable)
         row = table.cursor_row
         table.clear()
         for worker in system.workers:
