@@ -356,7 +356,7 @@ def _back(row: Row) -> str:
 def timings(rows: list[dict[str, Any]]) -> Group:
     """What `depthflow models bench --json` gives, as a table; milliseconds."""
     failed = [Text(f"{one['provider']} failed: {one['error']}") for one in rows if one["error"]]
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for heading in ("provider", "map", "load", "first", "median", "best"):
         table.add_column(heading, justify="left" if heading == "provider" else "right")
     for one in (row for row in rows if not row["error"]):
