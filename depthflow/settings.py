@@ -215,6 +215,12 @@ def job_base(settings: Settings) -> dict[str, Any]:
     }
 
 
+def check_value(key: str, text: str) -> Any:
+    """The value that `set_value` would write; nothing is written. Raises as that one, but for OutputError."""
+    _split(key)
+    return _parse_value(key, text, source=key)
+
+
 def set_value(key: str, text: str, *, user_file: Path | None = None) -> Any:
     """Write one key into the user's file, which is made if it is not there; the value as it was understood.
 
@@ -227,8 +233,7 @@ def set_value(key: str, text: str, *, user_file: Path | None = None) -> Any:
         UsageError: the value is not allowed, or the user's file is not TOML.
         OutputError: the file cannot be written.
     """
-    _split(key)
-    value = _parse_value(key, text, source=key)
+    value = check_value(key, text)
     user_file = paths.user_config_file() if user_file is None else user_file
     write_text(user_file, with_key(user_file, key, value))
     return value

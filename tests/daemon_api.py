@@ -35,7 +35,7 @@ class StillEngine:
         return [{"name": "w-0", "kind": "render", "pid": 7, "state": "idle", "job": None, "memory_bytes": 1000}]
 
     def facts(self) -> dict[str, Any]:
-        return {"restarts": 3}
+        return {"restarts": 3, "renderer": "Test Renderer"}
 
 
 @dataclass

@@ -223,6 +223,8 @@ def test_what_the_daemon_knows(running: Daemon, client: Any) -> None:
     system = client.system()
     assert (system.version, system.workers[0].name) == (__version__, "w-0")
     assert system.roots == [str(running.root)]
+    assert system.renderer == "Test Renderer"
+    assert "png" in client.system(encoders=True).encoders
     assert "vertigo" in [preset.name for preset in client.presets()]
     assert client.preset("vertigo").parts["motion"]
     assert "builtin" in [model.name for model in client.depth_models()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -396,8 +397,21 @@ def test_the_library_and_the_system(shared: Daemon) -> None:
     system = System.model_validate(shared.client.get("/v1/system").json())
     assert system.workers[0].state == "idle"
     assert system.roots == [str(shared.root)]
+    assert system.renderer == "Test Renderer"
+    assert "renderer" not in system.engine
+    free = shutil.disk_usage(shared.root).free
+    assert system.disk_free_bytes == pytest.approx(free, rel=0.1)
     assert set(system.jobs) == {"queued", "waiting", "running", "done", "failed", "cancelled", "skipped"}
     assert shared.client.get("/healthz").json()["status"] == "ok"
+
+
+def test_encoders_are_tried_when_somebody_asks(own: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPTHFLOW_CACHE_DIR", str(tmp_path))
+    assert own.client.get("/v1/system").json()["encoders"] == []
+    tried = own.client.get("/v1/system?encoders=true").json()["encoders"]
+    assert "png" in tried
+    assert own.client.get("/v1/system").json()["encoders"] == tried
+    refusal(own.client.get("/v1/system?encoders=perhaps"), 422)
 
 
 def test_draining_is_asked_for(own: Daemon) -> None:

@@ -428,6 +428,8 @@ def test_a_long_video_is_made_in_pieces_and_a_lost_worker_costs_one_of_them(
         engine.start()
         assert over.wait(120)
         engine.close(0)
+        assert engine.facts()["renderer"], "told by the workers that drew"
+        assert engine.facts()["restarts"] == 1
         found = store.get(job.id)
         assert (found.state, found.attempt, found.crashes, found.error) == ("done", 1, 0, None)
         facts = {output.path: output.facts for output in store.outputs(job.id)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from depthflow.errors import UnknownNameError
+from depthflow.errors import FFmpegError, UnknownNameError
 from depthflow_daemon.examiner import Examiner
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.pictures import Pictures
@@ -33,7 +34,8 @@ class Engine(Protocol):
         """Its processes: name, kind, pid, state, job, memory_bytes."""
 
     def facts(self) -> dict[str, Any]:
-        """Whatever else is worth knowing; `restarts` counts workers that had to be replaced."""
+        """Whatever else is worth knowing; `restarts` counts workers that had to be replaced, `renderer`
+        is what drew last."""
 
 
 class Folders(Protocol):
@@ -142,6 +144,15 @@ class Core:
         self.uploads = Uploads(self.places.work)
         self.previews = Previews(self)
         self.examiner = Examiner()
+
+    def encoders(self, *, try_them: bool) -> list[str]:
+        """ffmpeg's names of what encodes here; of what nobody has tried yet nothing, unless it is to be tried."""
+        from depthflow.video import probing
+
+        with contextlib.suppress(FFmpegError):
+            found = probing.working_encoders() if try_them else probing.remembered_encoders()
+            return list(dict.fromkeys(info.name for info in found if info.works))
+        return []
 
     def prune(self) -> int:
         """Remove uploads, and what was made of them, that no job knows any more; how many."""

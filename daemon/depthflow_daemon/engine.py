@@ -87,7 +87,8 @@ class Engine:
         self._not_before = 0.0
         self._ahead = time.time() - time.monotonic()
         self._complained = ""
-        self._turns = 0
+        self._turns = self._restarts = 0
+        self._renderer: str | None = None
 
     # -- from any thread -------------------------------------------------------------------------------------------
 
@@ -144,6 +145,8 @@ class Engine:
             "workers": self._wanted if not self._settings.address else len(self._seats),
             "memory_limit": self._settings.memory_limit,
             "segment_seconds": self._settings.segment_seconds,
+            "restarts": self._restarts,
+            "renderer": self._renderer,
         }
 
     # -- the engine's thread ---------------------------------------------------------------------------------------
@@ -297,6 +300,7 @@ class Engine:
         running, task = self._tasks.get(message["task"], (None, None))
         if running is None or task is None:
             return
+        self._renderer = message.get("renderer", self._renderer)
         if "began" in message:
             task.began, task.pid = True, message["pid"]
         elif "outcome" in message:
@@ -340,6 +344,7 @@ class Engine:
         elif why == "died":
             how = self._cluster.last_words(task.pid) if self._cluster is not None else ""
             why = "the worker died" + (f" ({how})" if how else "")
+            self._restarts += 1
             if seat is not None:
                 # Nothing is given to it until it is seen again.
                 self._seats.pop(seat.address, None)

@@ -3,7 +3,7 @@
 What it has to say goes to a topic of Dask's event log, which the engine reads:
 
     {"task": name, "pid": 123, "worker": address, "began": true}
-    {"task": name, ..., "progress": {...}}
+    {"task": name, ..., "progress": {...}, "renderer": what OpenGL calls itself, while it draws}
     {"task": name, ..., "outcome": {"done": {...}} | {"failed": {"error": "...", "kind": "..."}} | {"stopped": true}}
 """
 
@@ -114,7 +114,10 @@ def report_of(order: dict[str, Any], say: Say) -> Report:
     """What tells the topic of progress."""
 
     def report(progress: Progress) -> None:
-        say(progress=asdict(progress))
+        from depthflow.render.context import opened
+
+        gl = opened() if progress.stage == "render" else None
+        say(progress=asdict(progress), **({"renderer": gl.renderer} if gl else {}))
 
     return report
 

@@ -335,6 +335,12 @@ class System(Answer):
     jobs: dict[JobState, int]
     workers: list[Worker] = []
     engine: dict[str, Any] = {}
+    renderer: str | None = None
+    """What OpenGL calls itself in the worker that drew last; None before one has drawn."""
+    disk_free_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Where the daemon keeps uploads and their results."""
+    encoders: list[str] = []
+    """Those that really encode on the daemon's machine, as far as they were tried; see the parameter `encoders`."""
     roots: list[str] = []
     """Folders below which submitted paths must lie."""
     last_event: Annotated[int, Field(ge=0)] = 0

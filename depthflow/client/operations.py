@@ -237,9 +237,13 @@ def depth_models() -> Flow[list[models.Model]]:
     return ask(_get("/v1/models"), _MODELS.validate_json)
 
 
-def system() -> Flow[models.System]:
-    """The daemon and its machine: version, workers, limits, how many jobs are in each state."""
-    return ask(_get("/v1/system"), models.System.model_validate_json)
+def system(*, encoders: bool = False) -> Flow[models.System]:
+    """The daemon and its machine: version, workers, limits, how many jobs are in each state.
+
+    Args:
+        encoders: try what encodes there, which may take some seconds the first time.
+    """
+    return ask(_get("/v1/system", {"encoders": "true" if encoders else None}), models.System.model_validate_json)
 
 
 def drain() -> Flow[None]:

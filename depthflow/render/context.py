@@ -215,6 +215,11 @@ def _opener(backend: str, device: int | None) -> Callable[[], Opened]:
     return lambda: opened
 
 
+def opened() -> GLInfo | None:
+    """What the process's context is; None while there is none."""
+    return None if _context is None else _context.info
+
+
 def warm(backend: str = "auto", device: int | None = None) -> None:
     """Begin to make the context on a thread of its own; `context` waits for it, and says what went wrong."""
 

@@ -60,6 +60,11 @@ def working_encoders(path: str | None = None, *, refresh: bool = False) -> list[
     return _probe(wanted, path, refresh=refresh)
 
 
+def remembered_encoders(path: str | None = None) -> list[EncoderInfo]:
+    """Those of `working_encoders` that have been tried before; tries none. Raises as that one."""
+    return list(_load(_key(path or ffmpeg.ffmpeg_path())).values())
+
+
 def probe_one(name: str, codec: str, path: str) -> EncoderInfo:
     """Whether one encoder works, from memory where it has been tried before."""
     return _probe([(name, codec)], path)[0]

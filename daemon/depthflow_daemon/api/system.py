@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import time
+from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from depthflow import __version__
 from depthflow.client.models import Health, Limits, System, Worker
@@ -18,8 +22,12 @@ health = APIRouter(tags=["system"])
 
 
 @router.get("/system")
-def show_system(core: CoreHere) -> System:
+def show_system(
+    core: CoreHere,
+    encoders: Annotated[bool, Query(description="Try what encodes here; some seconds the first time.")] = False,
+) -> System:
     """The daemon and its machine."""
+    engine = dict(core.engine.facts())
     return System(
         version=__version__,
         pid=os.getpid(),
@@ -29,7 +37,10 @@ def show_system(core: CoreHere) -> System:
         draining=core.draining(),
         jobs=core.store.counts(),
         workers=[Worker.model_validate(worker) for worker in core.engine.workers()],
-        engine=core.engine.facts(),
+        renderer=engine.pop("renderer", None),
+        disk_free_bytes=_free(core.places.work),
+        encoders=core.encoders(try_them=encoders),
+        engine=engine,
         last_event=core.store.last_event(),
         listeners=core.hub.listeners,
         roots=[str(root.resolve()) for root in core.places.roots],
@@ -40,6 +51,14 @@ def show_system(core: CoreHere) -> System:
             requests_per_second=core.limits.requests_per_second,
         ),
     )
+
+
+def _free(place: Path) -> int | None:
+    """Bytes on the disk where a folder is, or will be."""
+    there = next((folder for folder in (place, *place.parents) if folder.is_dir()), None)
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(there).free if there is not None else None
+    return None
 
 
 @router.post("/system/drain", status_code=202, response_class=Response)

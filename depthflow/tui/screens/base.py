@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Static
 
 from depthflow.tui.link import Link
 from depthflow.tui.widgets.masthead import Masthead
 
 if TYPE_CHECKING:
     from depthflow.tui.app import DepthFlowApp
+
+LEAST = (60, 16)
+"""A terminal with fewer columns or rows shows nothing but a request."""
 
 
 class Place(Screen[None]):
@@ -43,13 +47,22 @@ class Place(Screen[None]):
         with Container(id="body"):
             yield from self.body()
         yield Footer()
+        yield Static(id="too-small")
 
     def body(self) -> ComposeResult:
         """Its widgets."""
         raise NotImplementedError
 
+    def on_resize(self, event: events.Resize) -> None:
+        columns, rows = event.size
+        tiny = columns < LEAST[0] or rows < LEAST[1]
+        self.set_class(tiny, "-tiny")
+        if tiny:
+            self.query_one("#too-small", Static).update(
+                f"A little more room, please:\n{LEAST[0]} columns and {LEAST[1]} rows, here are {columns} and {rows}."
+            )
+
     def action_help(self) -> None:
-        if self.query("HelpPanel"):
-            self.app.action_hide_help_panel()
-        else:
-            self.app.action_show_help_panel()
+        from depthflow.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self))

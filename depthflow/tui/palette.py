@@ -1,0 +1,89 @@
+"""What the command palette offers: places, what the screen can do, presets, themes. It does nothing by itself.
+
+What a screen can do is taken from its bindings, so that nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from depthflow.errors import DepthFlowError
+from depthflow.tui.places import PLACES
+
+if TYPE_CHECKING:
+    from depthflow.client.models import Preset
+    from depthflow.tui.app import DepthFlowApp
+
+_NOT_OFFERED = ("app.palette", "go.")
+"""Ids of bindings that would only open what is open, or stand in the list already."""
+
+
+class Command(NamedTuple):
+    """One line of the palette; `first`: it is offered before anything is typed."""
+
+    title: str
+    text: str
+    do: Callable[[], Any]
+    first: bool = True
+
+
+class Commands(Provider):
+    """Everything that can be done now."""
+
+    _presets: list[Preset]
+
+    @property
+    def flow(self) -> DepthFlowApp:
+        return cast("DepthFlowApp", self.app)
+
+    async def startup(self) -> None:
+        self._presets = []
+        try:
+            self._presets = list(await self.flow.link.client.presets() or ())
+        except DepthFlowError:
+            return  # offline: the masthead says so, and the rest of the palette works
+
+    async def discover(self) -> Hits:
+        for command in self._all():
+            if command.first:
+                yield DiscoveryHit(command.title, command.do, help=command.text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command in self._all():
+            if (score := matcher.match(command.title)) > 0:
+                yield Hit(score, matcher.highlight(command.title), command.do, help=command.text)
+
+    def _all(self) -> Iterator[Command]:
+        yield from self._actions()
+        for row in PLACES:
+            yield Command(f"Go to {row.title}", row.text, partial(self.flow.action_go, row.name))
+        yield Command("Open photo in studio…", "Choose a photo and tune its look", self.flow.action_open_photo)
+        yield Command("Theme…", "Colours of the interface", self.flow.search_themes)
+        yield Command("Welcome", "The first steps once more", self.flow.action_welcome)
+        for preset in self._presets:
+            yield Command(
+                f"Preset: {preset.name}",
+                preset.description,
+                partial(self.flow.open_in_studio, None, preset=preset.name),
+                first=False,
+            )
+        for theme in sorted(self.flow.available_themes):
+            yield Command(f"Theme: {theme}", "", partial(setattr, self.flow, "theme", theme), first=False)
+
+    def _actions(self) -> Iterator[Command]:
+        seen = set()
+        for node, binding, enabled, tooltip in self.screen.active_bindings.values():
+            name = binding.id or ""
+            if not enabled or not binding.description or binding.action in seen or not name:
+                continue
+            if binding.system or name.startswith(_NOT_OFFERED):
+                continue
+            seen.add(binding.action)
+            key = self.app.get_key_display(binding)
+            text = f"{tooltip or binding.tooltip} ({key})".strip()
+            yield Command(binding.description, text, partial(self.app.run_action, binding.action, node))

@@ -1,0 +1,128 @@
+"""Small sheets that ask for one thing: a path, or whether something is to be done that cannot be undone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Button, Input, Static
+
+_LISTED = 2000
+"""Names of a folder that are looked through for a suggestion."""
+
+
+class Confirm(ModalScreen[bool]):
+    """Yes or no; escape is no.
+
+    Args:
+        title, text: what it is about, and what cannot be undone.
+        yes: what the button does.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "answer(False)", "No", id="confirm.no"),
+        Binding("y", "answer(True)", "Yes", id="confirm.yes"),
+    ]
+
+    def __init__(self, title: str, text: str, *, yes: str) -> None:
+        super().__init__()
+        self._title, self._text, self._yes = title, text, yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as sheet:
+            sheet.border_title = self._title
+            yield Static(Text(self._text))
+            with Horizontal(classes="buttons"):
+                yield Button("No (esc)", id="no", compact=True)
+                yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)
+
+
+class AskPath(ModalScreen[Path | None]):
+    """A path of something that is there; escape gives None.
+
+    Args:
+        title, text: what it is for.
+        folder: a folder is wanted, not a file.
+        suffix: what the file's name has to end with, such as ".onnx"; empty for any.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", id="path.cancel"),
+        Binding("tab", "complete", "Complete", id="path.complete", priority=True),
+    ]
+
+    def __init__(self, title: str, text: str, *, value: str = "", folder: bool = False, suffix: str = "") -> None:
+        super().__init__()
+        self._title, self._text, self._value = title, text, value
+        self._folder, self._suffix = folder, suffix
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as sheet:
+            sheet.border_title = self._title
+            sheet.border_subtitle = "tab completes · enter · esc"
+            yield Static(Text(self._text), classes="muted")
+            yield Input(self._value, suggester=PathSuggester(folders_only=self._folder), compact=True)
+            yield Static(id="problem", classes="bad")
+
+    def on_input_changed(self) -> None:
+        self.query_one("#problem", Static).update("")
+
+    def action_complete(self) -> None:
+        self.query_one(Input).action_cursor_right()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._check(event.value.strip().strip("'\""))
+
+    @work(exclusive=True)
+    async def _check(self, text: str) -> None:
+        path = Path(text).expanduser()
+        found = await asyncio.to_thread(path.is_dir if self._folder else path.is_file)
+        if not text or not found:
+            kind = "folder" if self._folder else "file"
+            self.query_one("#problem", Static).update(Text(f"there is no such {kind}"))
+        elif self._suffix and path.suffix.lower() != self._suffix:
+            self.query_one("#problem", Static).update(Text(f"a file whose name ends with {self._suffix} is wanted"))
+        else:
+            self.dismiss(path.absolute())
+
+
+class PathSuggester(Suggester):
+    """Goes on with what was typed, from the names in that folder."""
+
+    def __init__(self, *, folders_only: bool = False) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._folders_only = folders_only
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return await asyncio.to_thread(self._continued, value) if value else None
+
+    def _continued(self, value: str) -> str | None:
+        typed = Path(value).expanduser()
+        folder, start = (typed, "") if value.endswith("/") else (typed.parent, typed.name)
+        try:
+            names = sorted(entry.name for entry, _ in zip(folder.iterdir(), range(_LISTED), strict=False))
+        except OSError:
+            return None
+        for name in names:
+            if name.startswith(start) and (start or not name.startswith(".")):
+                is_folder = (folder / name).is_dir()
+                if is_folder or not self._folders_only:
+                    return value[: len(value) - len(start)] + name + ("/" if is_folder else "")
+        return None

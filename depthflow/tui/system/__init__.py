@@ -1,0 +1,1 @@
+"""What the System screen shows, as plain data: the daemon, the doctor's findings, the log, the settings."""
