@@ -1,0 +1,111 @@
+"""How this terminal shows pictures: asked once, before the interface has the terminal for itself.
+
+All is asked with one write, and what every terminal answers (its attributes) is asked last: when that is there, the
+others have answered or never will. Nobody waits for a terminal that knows nothing, and no answer comes too late.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from depthflow.errors import UsageError
+
+Way = Literal["half", "kitty", "sixel"]
+PREFERENCES = ("auto", "half", "kitty", "sixel")
+VARIABLE = "DEPTHFLOW_PICTURES"
+
+_QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
+_PATIENCE_S = 0.5
+"""For the answer of a terminal at the other end of a slow line."""
+_MOST = 4096
+_KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
+_CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
+_ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """How pictures are shown.
+
+    Attributes:
+        way: half blocks, or pictures by the protocol of Kitty or of Sixel.
+        cell: (width, height) of a cell, pixels.
+    """
+
+    way: Way = "half"
+    cell: tuple[int, int] = (8, 16)
+
+
+def preference(wanted: str | None = None) -> str:
+    """What is asked for here, else by the environment, else auto.
+
+    Raises:
+        UsageError: no such way.
+    """
+    wanted = wanted or os.environ.get(VARIABLE) or "auto"
+    if wanted not in PREFERENCES:
+        raise UsageError(f"pictures cannot be shown by {wanted!r}", f"known: {', '.join(PREFERENCES)}")
+    return wanted
+
+
+def find(wanted: str | None = None) -> Pictures:
+    """How this terminal shows pictures.
+
+    Args:
+        wanted: see `preference`; a way that is named is taken, whether the terminal says that it knows it or not.
+    """
+    wish = preference(wanted)
+    if wish == "half" or "TEXTUAL_DRIVER" in os.environ or "NO_COLOR" in os.environ:
+        return Pictures()
+    told = understood(_ask())
+    return told if wish == "auto" else Pictures(wish, told.cell)  # type: ignore[arg-type]
+
+
+def understood(answer: bytes) -> Pictures:
+    """What a terminal's answer says."""
+    sizes = _CELL.search(answer)
+    cell = (int(sizes[2]), int(sizes[1])) if sizes else Pictures().cell
+    if min(cell) < 2:
+        cell = Pictures().cell
+    attributes = _ATTRIBUTES.search(answer)
+    if _KITTY.search(answer):
+        return Pictures("kitty", cell)
+    if attributes and b"4" in attributes[1].split(b";"):
+        return Pictures("sixel", cell)
+    return Pictures("half", cell)
+
+
+def _ask() -> bytes:
+    """The terminal's answer; empty where there is no terminal, or it says nothing."""
+    if sys.platform == "win32" or not (sys.__stdin__ and sys.__stdout__):
+        return b""
+    with suppress(OSError, ValueError):
+        if sys.__stdin__.isatty() and sys.__stdout__.isatty():
+            return _asked(sys.__stdin__.fileno(), sys.__stdout__.fileno())
+    return b""
+
+
+def _asked(source: int, target: int) -> bytes:
+    import select
+    import termios
+    import tty
+
+    before = termios.tcgetattr(source)
+    tty.setcbreak(source, termios.TCSANOW)
+    try:
+        os.write(target, _QUESTION.encode())
+        answer, end = b"", time.monotonic() + _PATIENCE_S
+        while not _ATTRIBUTES.search(answer) and len(answer) < _MOST:
+            ready, _, _ = select.select([source], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                break
+            answer += os.read(source, 256)
+        return answer
+    finally:
+        termios.tcsetattr(source, termios.TCSANOW, before)
