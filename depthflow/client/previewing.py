@@ -23,6 +23,7 @@ def change_preview(
     width: int | None = None,
     height: int | None = None,
     rate: float | None = None,
+    show: models.PreviewShow | None = None,
     paused: bool | None = None,
 ) -> Flow[models.Preview]:
     """Change what a preview shows; what is None stays. Frames with the answer's revision, or a later one, show it.
@@ -30,9 +31,11 @@ def change_preview(
     Args:
         spec: parts of a JobSpec, laid over what is shown.
         preset: begin anew from this preset, with `spec` on top.
+        show: the clip, or its depth.
         paused: stand still at the frame that is shown.
     """
-    body = body_of(models.PreviewChange, spec=spec, preset=preset, width=width, height=height, rate=rate, paused=paused)
+    asked = {"spec": spec, "preset": preset, "width": width, "height": height, "rate": rate, "show": show}
+    body = body_of(models.PreviewChange, paused=paused, **asked)
     call = Call("PATCH", f"/v1/previews/{preview}", json=body, repeatable=True)
     return ask(call, models.Preview.model_validate_json)
 

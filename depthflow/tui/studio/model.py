@@ -274,7 +274,7 @@ class StudioModel:
         if "outputs" in self.spec():
             first = _job_data(self._state.parts).get("outputs", [{}])[0]
             data["outputs"] = [_laid(first, self.spec()["outputs"][0])]
-        return JobSpec.parse(_without_none({"photo": self.photo or "-", **data}), source="studio")
+        return JobSpec.parse(_without_none({"photo": self.photo or "-", "preset": self.preset, **data}), source="studio")
 
     def preset_parts(self) -> dict[str, Any]:
         """What a preset of this look says: the preset that it began with, and the changes."""
