@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -55,6 +55,15 @@ class DepthFlowApp(App[None]):
 
     def action_go(self, place: str) -> None:
         self.switch_mode(place)
+
+    async def open_in_studio(self, photo: str, spec: Mapping[str, Any] | None = None) -> None:
+        """Go to the studio with a photo, and a job's spec to begin from."""
+        from depthflow.tui.screens.studio import StudioScreen
+
+        await self.switch_mode("studio")
+        screen = self.screen_stack[0]
+        if isinstance(screen, StudioScreen):
+            screen.open(photo, spec)
 
     def _hear(self, news: News) -> None:
         match news:

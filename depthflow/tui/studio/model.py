@@ -268,13 +268,13 @@ class StudioModel:
         Raises:
             UsageError: values that contradict each other.
         """
-        data = _job_data(self._state.parts)
-        for part, values in self.spec().items():
-            data[part] = _laid(data[part], values) if isinstance(data.get(part), dict) else values
-        if "outputs" in self.spec():
-            first = _job_data(self._state.parts).get("outputs", [{}])[0]
-            data["outputs"] = [_laid(first, self.spec()["outputs"][0])]
-        return JobSpec.parse(_without_none({"photo": self.photo or "-", "preset": self.preset, **data}), source="studio")
+        data = {"photo": self.photo or "-", "preset": self.preset, **_job_data(self._state.parts)}
+        spec = self.spec()
+        if outputs := spec.pop("outputs", None):
+            data["outputs"] = [_laid(data.get("outputs", [{}])[0], outputs[0])]
+        if TIMELINE in spec:
+            data[TIMELINE] = spec.pop(TIMELINE)
+        return JobSpec.parse(_without_none(_laid(data, spec)), source="studio")
 
     def preset_parts(self) -> dict[str, Any]:
         """What a preset of this look says: the preset that it began with, and the changes."""

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from depthflow.client.frames import Frame
-from depthflow.client.models import Preview, PreviewShow
-from depthflow.errors import DepthFlowError, UsageError
+from depthflow.client.models import PreviewChange, PreviewShow
+from depthflow.errors import DepthFlowError, ServerError, UsageError
+
+if TYPE_CHECKING:
+    from depthflow.client import AsyncClient
 
 AGAIN_S = 1.0
 """Before a daemon that does not answer, or has no room, is asked again."""
 NARROWEST, WIDEST = 8, 1024
 """Sides that a preview may have."""
+CHANGES = tuple(name for name in ("rate", "show", "paused", "at") if name in PreviewChange.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Wish:
         size: (width, height) of a frame.
         show: the clip, or its depth.
         paused: stand still.
+        at: stand still at this part of the clip, 0 to 1; None plays.
     """
 
     photo: str
@@ -39,15 +44,7 @@ class Wish:
     rate: float = 15.0
     show: PreviewShow = "result"
     paused: bool = False
-
-
-class Client(Protocol):
-    """What is needed of `AsyncClient`."""
-
-    begin_preview: Callable[..., Awaitable[Preview]]
-    change_preview: Callable[..., Awaitable[Preview]]
-    end_preview: Callable[[str], Awaitable[None]]
-    frames: Callable[[str], AsyncGenerator[Frame]]
+    at: float | None = None
 
 
 class Player:
@@ -65,7 +62,7 @@ class Player:
 
     def __init__(
         self,
-        client: Client,
+        client: AsyncClient,
         *,
         frame: Callable[[Frame], None],
         trouble: Callable[[DepthFlowError | None], None],
@@ -77,6 +74,7 @@ class Player:
         self._shown: Wish | None = None
         self._preview: str | None = None
         self._news = asyncio.Event()
+        self._refused = False
         self.revision = 0
 
     def want(self, wish: Wish | None) -> None:
@@ -130,8 +128,9 @@ class Player:
         )
         self._preview, self._shown, self.revision = begun.id, wish, begun.revision
         self._told(begun.spec)
-        if wish.paused:
-            await self._client.change_preview(begun.id, paused=True)
+        if wish.paused or wish.at is not None:
+            self._shown = replace(wish, paused=False, at=None)
+            await self._change(wish)
 
     async def _play(self) -> None:
         """Read frames and pass wishes on, until another preview is needed."""
@@ -150,11 +149,15 @@ class Player:
             task.result()
 
     async def _read(self, preview: str) -> None:
+        any_came = False
         async with contextlib.aclosing(self._client.frames(preview)) as frames:
             async for frame in frames:
-                if not frame.problem:
+                any_came = True
+                if not frame.problem and not self._refused:
                     self._trouble(None)
                 self._frame(frame)
+        if not any_came:
+            raise ServerError("the preview ended before it showed anything", "the daemon's log may tell why")
 
     async def _follow(self) -> None:
         """Pass on what is wished, until that is another clip."""
@@ -168,7 +171,10 @@ class Player:
                     await self._change(wish)
                 except UsageError as error:
                     # What was shown goes on; the next wish may be better.
+                    self._refused = True
                     self._trouble(error)
+                    await self._news.wait()
+                    continue
             if wish == self._wish:
                 await self._news.wait()
 
@@ -182,13 +188,9 @@ class Player:
             asked = {"spec": difference(before.spec, wish.spec)}
         if wish.size != before.size:
             asked |= {"width": wish.size[0], "height": wish.size[1]}
-        asked |= {
-            name: getattr(wish, name)
-            for name in ("rate", "show", "paused")
-            if getattr(wish, name) != getattr(before, name)
-        }
+        asked |= {name: getattr(wish, name) for name in CHANGES if getattr(wish, name) != getattr(before, name)}
         changed = await self._client.change_preview(self._preview, **asked)
-        self._shown, self.revision = wish, changed.revision
+        self._shown, self.revision, self._refused = wish, changed.revision, False
         self._told(changed.spec)
 
     async def _failed(self, error: DepthFlowError) -> None:
