@@ -52,6 +52,8 @@ SHORT = ("Look", "Move", "Cam", "Depth", "Layer", "FX", "Out")
 RATE = 15.0
 NARROW = 100
 """Columns below which preview and parameters share a small screen."""
+WIDE = 140
+"""Columns from which there is room for whole names."""
 SEEDS = 10_000
 FINE_ROOM = 110
 """Columns of a picture up to which frames are asked for with twice its pixels, and look smoother."""
@@ -160,8 +162,12 @@ class StudioScreen(Place):
 
     def on_screen_resume(self) -> None:
         if self._player is not None:
-            self.run_worker(self._player.run, group="player", exclusive=True, exit_on_error=False)
+            self._play(self._player)
             self._wish()
+
+    @work(exclusive=True, group="player")
+    async def _play(self, player: Player) -> None:
+        await player.run()
 
     def on_screen_suspend(self) -> None:
         self.workers.cancel_group(self, "player")
@@ -172,6 +178,7 @@ class StudioScreen(Place):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < NARROW, "narrow")
+        self.set_class(event.size.width >= WIDE, "wide")
         self.call_after_refresh(self._wish)
 
     def _online(self) -> None:
@@ -252,7 +259,9 @@ class StudioScreen(Place):
     def _show_status(self) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")
         if self._trouble is not None:
-            text.append(str(self._trouble), self._error_style)
+            # Of a path the name is what tells.
+            said = str(self._trouble).replace(self.model.photo or "\0", Path(self.model.photo).name)
+            text.append(said, self._error_style)
             if self._trouble.hint:
                 text.append(f" - {self._trouble.hint}", "dim")
         elif not self.model.photo:
@@ -263,7 +272,7 @@ class StudioScreen(Place):
             words = [self.view, "paused" if self.paused else ""]
             if self._frame is not None and self.view != "photo":
                 words.append(f"{self._frame.width} x {self._frame.height}")
-                words.append(f"{rate:.0f} frames/s" if (rate := self._rate()) else "")
+                words.append(f"{rate:.0f} frames/s" if (rate := self._rate()) >= 1 else "")
             elif self._frame is None:
                 words.append("the preview begins ...")
             text.append(" · ".join(filter(None, words)), "dim")
@@ -334,6 +343,9 @@ class StudioScreen(Place):
         shown = self.query_one("#presets", OptionList)
         shown.clear_options()
         shown.add_options(made)
+        names = [option.id for option in made]
+        if (now := self.model.preset or "") in names:
+            shown.highlighted = names.index(now)
 
     @work(exclusive=True, group="preset")
     async def choose_preset(self, name: str) -> None:
@@ -394,19 +406,22 @@ class StudioScreen(Place):
         if problem:
             text.append(problem, self._error_style)
         elif isinstance(row, Row) and self.query_one(ParameterList).display:
-            text.append(f"{row.text}\n")
             facts = [row.span if row.slides else ""]
             if row.unit and row.unit not in row.text:
                 facts.append(row.unit)
             base = self.model.base(row.path)
             facts.append(f"{self.model.preset or 'default'}: {row.shown(base)}" if base != "" else "")
-            text.append(" · ".join(filter(None, facts)), "dim")
+            text.append(" · ".join(filter(None, facts)), "dim").append(f"\n{row.text}")
         elif isinstance(row, Heading):
             text.append("enter opens and closes the group, backspace resets it", "dim")
         hint.update(text)
 
     def on_parameter_list_edit(self, event: ParameterList.Edit) -> None:
         row = event.row
+        if row is self._editing:
+            # Typed faster than the focus went to the field.
+            self._typed(event.begun)
+            return
         names = row.choices or suggestions(row.path)
         if row.choices:
             chosen = [*(["auto"] if row.optional else []), *names]
@@ -423,6 +438,7 @@ class StudioScreen(Place):
         edit.value = event.begun or ("" if value is None else row.shown(value))
         edit.suggester = SuggestFromList(names, case_sensitive=False) if names else None
         edit.placeholder = f"{row.label}, {row.span}" if row.slides else row.label
+        edit.select_on_focus = not event.begun  # or the next digit would take the place of the first
         edit.display = True
         edit.focus()
         if event.begun:
@@ -439,11 +455,23 @@ class StudioScreen(Place):
         if event.input.id == "search":
             self.query_one(ParameterList).focus()
             return
+        self._take_value()
+
+    def _typed(self, text: str) -> None:
+        """Goes on with what is being typed; no text is the end of it."""
+        if text:
+            self.query_one("#edit", Input).insert_text_at_cursor(text)
+        else:
+            self._take_value()
+
+    def _take_value(self) -> None:
+        """Set what was typed, if it is allowed."""
         if self._editing is None:
             return
-        if wrong := self._wrong(event.value):
+        text = self.query_one("#edit", Input).value
+        if wrong := self._wrong(text):
             self._show_hint(wrong)
-        elif self._put(self._editing, self._editing.parse(event.value)):
+        elif self._put(self._editing, self._editing.parse(text)):
             self._stop_editing()
 
     def _chosen(self, row: Row, name: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from depthflow.tui.studio.parameters import Row
+from depthflow.tui.studio.parameters import Row, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,13 @@ class Heading:
         title: of the group.
         open: its rows are shown.
         rows: of the group.
+        about: what it does, in a line; may be empty.
     """
 
     title: str
     open: bool
     rows: tuple[Row, ...]
+    about: str = ""
 
 
 Line = Heading | Row
@@ -40,5 +42,5 @@ def lines_of(rows: Iterable[Row], is_open: Callable[[str], bool], *, titled: boo
     made: list[Line] = list(groups.pop("", []))
     for title, inside in groups.items():
         shown = is_open(title)
-        made += [Heading(title, shown, tuple(inside)), *(inside if shown else ())]
+        made += [Heading(title, shown, tuple(inside), about(inside[0].heading)), *(inside if shown else ())]
     return made

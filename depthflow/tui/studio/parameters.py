@@ -299,6 +299,13 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+@cache
+def about(heading: str) -> str:
+    """What a group of effects does, in a line; empty for other groups."""
+    texts = {_label(part): (field.annotation or type(None)).__doc__ for part, field in EffectsSpec.model_fields.items()}
+    return (texts.get(heading) or "").splitlines()[0] if texts.get(heading) else ""
+
+
 def suggestions(path: str) -> tuple[str, ...]:
     """Names that suggest themselves where any text may stand."""
     return _SUGGESTIONS[path]() if path in _SUGGESTIONS else ()

@@ -47,7 +47,7 @@ class ParameterList(ScrollView, can_focus=True):
     ParameterList > .parameters--track { color: $surface-lighten-2; }
     ParameterList > .parameters--filled { color: $primary; }
     ParameterList > .parameters--thumb { color: $primary; text-style: bold; }
-    ParameterList > .parameters--heading { color: $secondary; text-style: bold; }
+    ParameterList > .parameters--heading { color: $text-primary; text-style: bold; }
     ParameterList > .parameters--cursor { background: $boost; }
     ParameterList:focus > .parameters--cursor { background: $primary 25%; }
     """
@@ -292,7 +292,8 @@ class ParameterList(ScrollView, can_focus=True):
     def _heading(self, line: Heading) -> list[tuple[str, Style]]:
         changed = sum(row.path in self._model.changed for row in line.rows)
         mark = [(f"  {changed} changed", self._look("changed"))] if changed and not line.open else []
-        return [(f"{'▾' if line.open else '▸'} {line.title}", self._look("heading")), *mark]
+        about = (f"  {line.about}", self._look("label"))
+        return [(f"{'▾' if line.open else '▸'} {line.title}", self._look("heading")), *(mark or [about])]
 
     def _row(self, row: Row) -> list[tuple[str, Style]]:
         changed = row.path in self._model.changed
@@ -315,7 +316,7 @@ class ParameterList(ScrollView, can_focus=True):
             return [
                 *made,
                 (text, quiet if value is None else loud),
-                (f" {row.unit[:UNIT]:<{UNIT}}", self._look("label")),
+                (f" {row.unit if len(row.unit) <= UNIT else '':<{UNIT}}", self._look("label")),
             ]
         room = width + VALUE + UNIT
         if row.kind == "flag" and not row.optional:
@@ -362,7 +363,7 @@ def _values(row: Row) -> list[Value]:
     """All that it may be, where those are few."""
     if row.kind == "flag":
         return [None, True, False] if row.optional else [False, True]
-    return [*([None] if row.optional else []), *row.choices]
+    return [*([None] if row.optional and row.choices else []), *row.choices]
 
 
 def _off(path: str) -> Value:
