@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
+from depthflow.tui import pictures
 from depthflow.tui.link import JobsChanged, Link, LinkChanged, News, SystemChanged
 from depthflow.tui.places import PLACES
 
@@ -23,6 +25,7 @@ class DepthFlowApp(App[None]):
         link: makes the link to the daemon; tests give one with scripted data.
 
     Attributes:
+        pictures: how the terminal shows pictures.
         link_changed, jobs_changed, system_changed: news of the daemon, for whoever subscribes.
     """
 
@@ -45,7 +48,13 @@ class DepthFlowApp(App[None]):
         self.link_changed: Signal[LinkChanged] = Signal(self, "link")
         self.jobs_changed: Signal[JobsChanged] = Signal(self, "jobs")
         self.system_changed: Signal[SystemChanged] = Signal(self, "system")
+        self.pictures = pictures.Pictures()
         self.link = link(server, private=private, tell=self._hear)
+
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        # The terminal answers now; later its answers would come as keys.
+        self.pictures = pictures.find()
+        return super().run(*args, **kwargs)
 
     def on_mount(self) -> None:
         self.run_worker(self.link.run(), name="link", exclusive=True)
@@ -56,6 +65,7 @@ class DepthFlowApp(App[None]):
     def action_go(self, place: str) -> None:
         self.switch_mode(place)
 
+    @work
     async def open_in_studio(self, photo: str, spec: Mapping[str, Any] | None = None) -> None:
         """Go to the studio with a photo, and a job's spec to begin from."""
         from depthflow.tui.screens.studio import StudioScreen

@@ -25,7 +25,7 @@ def scene(folder: Path, *keys: str, tab: str = "Camera") -> tuple[DepthFlowApp, 
     app = DepthFlowApp(link=a_link(FakePreviews()))  # type: ignore[arg-type]
 
     async def play(pilot: Pilot[None]) -> None:
-        await app.open_in_studio(a_photo(folder, (32, 20)))
+        await app.open_in_studio(a_photo(folder, (32, 20))).wait()
         screen = app.screen
         assert isinstance(screen, StudioScreen)
         for _ in range(500):
@@ -45,7 +45,7 @@ def scene(folder: Path, *keys: str, tab: str = "Camera") -> tuple[DepthFlowApp, 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
 def test_looks(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
-    app, play = scene(tmp_path, "right", "right", "down", "down", "2", "enter", "v", "v")
+    app, play = scene(tmp_path, "right", "right", "down", "down", "2", "enter")
     assert snap_compare(app, run_before=play, terminal_size=size)
 
 
@@ -62,5 +62,3 @@ def test_looks_of_the_search(tmp_path: Path, snap_compare: Any) -> None:
 def test_looks_of_saving(tmp_path: Path, snap_compare: Any) -> None:
     app, play = scene(tmp_path, "end", "s", *"a/b")
     assert snap_compare(app, run_before=play, terminal_size=(80, 24))
-
-
