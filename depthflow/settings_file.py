@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,37 @@ def without_key(file: Path, key: str) -> str:
         _, line = _find(lines, "", section)
     edited = "".join(lines[:line] + lines[line + 1 :]) if line is not None else text
     return _checked(edited, wanted)
+
+
+def with_tables(file: Path, wanted: dict[str, Any]) -> str:
+    """The file's text made to say exactly this, table by table; what stays keeps its place and its comments."""
+    text = _read(file)
+    old, new = dict(_keys(_parsed(text, file))), dict(_keys(wanted))
+    for (section, name), value in old.items():
+        if (section, name) not in new:
+            _, line = _find(text.splitlines(keepends=True), section, name)
+            text = text if line is None else "".join(_without(text, line))
+        elif new[section, name] != value or type(new[section, name]) is not type(value):
+            text = _set_line(text, section, name, tomli_w.dumps({name: new[section, name]}).strip())
+    for (section, name), value in new.items():
+        if (section, name) not in old:
+            text = _set_line(text, section, name, tomli_w.dumps({name: value}).strip())
+    return _checked(text, wanted)
+
+
+def _keys(table: dict[str, Any], section: str = "") -> Iterator[tuple[tuple[str, str], Any]]:
+    """((section, name), value) of everything that is no table, what stands before the first header first."""
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            yield (section, name), value
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{section}.{name}".lstrip("."))
+
+
+def _without(text: str, line: int) -> list[str]:
+    lines = text.splitlines(keepends=True)
+    return lines[:line] + lines[line + 1 :]
 
 
 def write_text(file: Path, text: str) -> None:
@@ -128,7 +160,8 @@ def _checked(edited: str, wanted: dict[str, Any]) -> str:
 
 def _solid(table: dict[str, Any]) -> dict[str, Any]:
     """Without empty sections: they say nothing."""
-    return {key: value for key, value in table.items() if value != {}}
+    inner = {key: _solid(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in inner.items() if value != {}}
 
 
 def _set_line(text: str, section: str, name: str, assignment: str) -> str:
@@ -140,6 +173,8 @@ def _set_line(text: str, section: str, name: str, assignment: str) -> str:
         lines[line] = assignment + _comment(lines[line]) + "\n"
     elif end is not None:
         lines.insert(end, assignment + "\n")
+    elif not section:
+        lines.insert(0, assignment + "\n")
     else:
         lines += ["\n"] if lines else []
         lines += [f"[{section}]\n", assignment + "\n"]

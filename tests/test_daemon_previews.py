@@ -284,3 +284,25 @@ def test_motion_camera_and_effects_leave_the_mesh_as_it_is(
         assert made, changed
         made.clear()
     studio.close()
+
+
+def test_a_preview_shows_the_depth_instead(shared: Daemon, placed: str, depth_map: Path) -> None:
+    still = {"motion": {"strength": 0}, "effects": {"vignette": {"strength": 1.0}}}
+    made = begun(shared, placed, spec=still, show="depth")
+    assert made["show"] == "depth"
+    url = f"/v1/previews/{made['id']}"
+    with frames(shared, made["id"]) as stream:
+        _, _, _, seen = next(stream)
+        assert seen.shape == (48, 64, 3)
+        assert (seen[..., 0] == seen[..., 1]).all()
+        assert (seen[..., 1] == seen[..., 2]).all()
+        with Image.open(depth_map) as image:
+            given = Image.fromarray(np.asarray(image, np.float32)).resize((64, 48), Image.Resampling.BOX)
+        assert np.corrcoef(np.asarray(given).ravel(), seen[..., 0].astype(np.float64).ravel())[0, 1] > 0.95
+        changed = shared.done(shared.client.patch(url, json={"show": "result"}))
+        assert changed["show"] == "result"
+        _, _, _, seen = next(each for each in stream if each[1] >= changed["revision"])
+        assert seen.shape == (48, 64, 3)
+        assert (seen[..., 0] != seen[..., 1]).any()
+    assert refusal(shared.client.patch(url, json={"show": "photo"}), 422)
+    shared.client.delete(url)

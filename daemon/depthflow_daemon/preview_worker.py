@@ -1,11 +1,13 @@
 """Draws a clip again and again, small, in a process of its own, while its parameters change.
 
-    in   {"show": {"spec": {...}, "width": 320, "height": 180, "rate": 15, "paused": false, "at": 0.5, "revision": 3}}
+    in   {"show": {"spec": {...}, "width": 320, "height": 180, "rate": 15, "depth": false, "paused": false, "at": 0.5,
+                   "revision": 3}}
          {"run": true}        {"run": false}: nobody looks
     out  packets: HEADER, then as many bytes as it says (see `depthflow.client.frames`)
 
 It ends when its input does. What a change leaves as it was is kept: the photo, its depth, and mesh and textures unless
-the relief, the layers or the size of the frames change, or a camera goes much farther than any one before.
+the relief, the layers or the size of the frames change, a camera goes much farther than any one before, or the depth is
+to be seen instead.
 """
 
 from __future__ import annotations
@@ -61,11 +63,12 @@ class Order:
     paused: bool
     revision: int
     at: float | None = None
+    depth: bool = False
 
     @property
     def clip(self) -> tuple[Any, ...]:
         """What the frames depend on."""
-        return self.spec, self.width, self.height, self.rate
+        return self.spec, self.width, self.height, self.rate, self.depth
 
 
 class Studio:
@@ -79,6 +82,7 @@ class Studio:
         self._renderer: FrameRenderer | None = None
         self._shots: Sequence[Shot] = ()
         self._prepared: Any = None
+        self._aside = 0
         self.rate = 1.0
 
     def __len__(self) -> int:
@@ -98,7 +102,7 @@ class Studio:
         first["fps"] = min(order.rate, max(1.0, MOST_FRAMES / first.get("duration", 5.0)))
         spec = JobSpec.parse({**order.spec, "outputs": [first]}, source="preview")
         self._load(spec)
-        self._open(spec, (order.width, order.height))
+        self._open(spec, (order.width, order.height), depth=order.depth)
         self._animate(spec)
         self.rate = first["fps"]
 
@@ -106,7 +110,7 @@ class Studio:
         """A frame, (height, width, 3) uint8 sRGB, row 0 on top."""
         assert self._renderer is not None  # noqa: S101 - something is shown
         (frame,) = self._renderer.frames([self._shots[number]])
-        return frame
+        return frame[:, self._aside :]
 
     def close(self) -> None:
         if self._renderer is not None:
@@ -129,15 +133,16 @@ class Studio:
         self._depth = depth_of(photo, spec.depth, cache_bytes=round(settings.cache.depth_megabytes * 1e6))
         self._photo, self._source, self._look = _smaller(photo), source, None
 
-    def _open(self, spec: JobSpec, size: tuple[int, int]) -> None:
+    def _open(self, spec: JobSpec, size: tuple[int, int], *, depth: bool) -> None:
         output, layers, render = spec.outputs[0], spec.layers, spec.render
-        look = size, output.fit, layers, render, spec.camera.relief
+        look = size, output.fit, layers, render, spec.camera.relief, depth
         if look == self._look:
             return
         import numpy as np
 
         from depthflow.render.fill import named
         from depthflow.render.frames import FrameRenderer
+        from depthflow.scene.views import layout
 
         assert self._photo is not None and self._depth is not None  # noqa: S101, PT018 - just loaded
         old, self._renderer, self._look = self._renderer, None, None
@@ -153,10 +158,12 @@ class Studio:
             layers=layers.count,
             fill=named(layers.fill),
             supersample=render.supersample,
+            views=layout("rgbd", size) if depth else None,
             gl_backend=render.gl_backend,
             gl_device=render.gl_device,
         )
-        self._look = look
+        # Depth is drawn beside the picture, which is cut off.
+        self._look, self._aside = look, size[0] if depth else 0
 
     def _animate(self, spec: JobSpec) -> None:
         from depthflow.jobs.animation import animation_of
@@ -167,7 +174,7 @@ class Studio:
         assert self._renderer is not None  # noqa: S101 - just opened
         output = spec.outputs[0]
         animation = animation_of(spec, output, self._depth)
-        size = self._renderer.size
+        size = self._renderer.size[0] - self._aside, self._renderer.size[1]
         effects = effects_of(spec.effects, size, seed=spec.seed, seconds=output.duration, animated=animation.values)
         self._renderer.set_effects(effects)
         few = framing.sample(animation.cameras, _LOOKED_AT)

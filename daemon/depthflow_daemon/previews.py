@@ -63,7 +63,7 @@ class Previews:
         with self._guard:
             self._check_room()
             process, self._spare = self._spare[0] if self._spare else _Process(), None
-            running = Running(process, wanted, uploads, spec, asked.width, asked.height, asked.rate)
+            running = Running(process, wanted, uploads, spec, asked)
             self._running[running.id] = running
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="previews", daemon=True)
@@ -84,7 +84,7 @@ class Previews:
                 spec = prepared_spec(self._core, wanted, running.uploads)
             running.wanted, running.spec = wanted, spec
             running.width, running.height = asked.width or running.width, asked.height or running.height
-            running.rate = asked.rate or running.rate
+            running.rate, running.shown = asked.rate or running.rate, asked.show or running.shown
             running.stand(asked.at, asked.paused)
             running.show()
 
@@ -107,6 +107,7 @@ class Previews:
             width=running.width,
             height=running.height,
             rate=running.rate,
+            show=running.shown,
             revision=running.revision,
             spec=running.spec,
             expires_seconds=max(0.0, min(left, limits.preview_idle_seconds)),
@@ -182,13 +183,12 @@ class Running:
         wanted: Submit,
         uploads: Mapping[str, Upload],
         spec: dict[str, Any],
-        width: int,
-        height: int,
-        rate: float,
+        asked: PreviewRequest,
     ) -> None:
         self.id = secrets.token_urlsafe(12)
         self.process, self.wanted, self.uploads, self.spec = process, wanted, dict(uploads), spec
-        self.width, self.height, self.rate, self.paused = width, height, rate, False
+        self.width, self.height, self.rate, self.shown = asked.width, asked.height, asked.rate, asked.show
+        self.paused = False
         self._at: float | None = None
         self.revision, self.viewers = process.revision, 0
         self.started = self.seen = time.monotonic()
@@ -204,7 +204,13 @@ class Running:
     def show(self) -> None:
         """Have what is wanted now drawn."""
         self.revision = self.process.show(
-            spec=self.spec, width=self.width, height=self.height, rate=self.rate, paused=self.paused, at=self._at
+            spec=self.spec,
+            width=self.width,
+            height=self.height,
+            rate=self.rate,
+            depth=self.shown == "depth",
+            paused=self.paused,
+            at=self._at,
         )
         if not self.paused:
             self._at = None

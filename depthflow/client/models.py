@@ -362,6 +362,7 @@ class Health(Answer):
 
 PreviewSide = Annotated[int, Field(ge=8, le=1024)]
 PreviewRate = Annotated[float, Field(gt=0, le=60)]
+PreviewShow = Literal["result", "depth"]
 
 
 class PreviewRequest(Request):
@@ -375,6 +376,8 @@ class PreviewRequest(Request):
     """Pixels of a frame."""
     rate: PreviewRate = 15.0
     """Frames a second at most."""
+    show: PreviewShow = "result"
+    """The clip, or its depth as the camera sees it: white is near, and there are no effects."""
 
 
 class PreviewChange(Request):
@@ -387,6 +390,7 @@ class PreviewChange(Request):
     width: PreviewSide | None = None
     height: PreviewSide | None = None
     rate: PreviewRate | None = None
+    show: PreviewShow | None = None
     paused: bool | None = None
     """Stand still at the frame that is shown; false goes on from there."""
     at: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -400,6 +404,7 @@ class Preview(Answer):
     width: int
     height: int
     rate: float
+    show: PreviewShow = "result"
     revision: Annotated[int, Field(ge=0)]
     """Counts the changes; a frame carries the revision that it shows."""
     spec: dict[str, Any]

@@ -23,6 +23,7 @@ def change_preview(
     width: int | None = None,
     height: int | None = None,
     rate: float | None = None,
+    show: models.PreviewShow | None = None,
     paused: bool | None = None,
     at: float | None = None,
 ) -> Flow[models.Preview]:
@@ -31,12 +32,13 @@ def change_preview(
     Args:
         spec: parts of a JobSpec, laid over what is shown.
         preset: begin anew from this preset, with `spec` on top.
+        show: the clip, or its depth.
         paused: stand still at the frame that is shown; False goes on from there.
         at: go to this part of the clip, 0 its first frame and 1 its last, and stand still there unless `paused` is
             False.
     """
-    size = {"width": width, "height": height}
-    body = body_of(models.PreviewChange, spec=spec, preset=preset, **size, rate=rate, paused=paused, at=at)
+    asked = {"spec": spec, "preset": preset, "width": width, "height": height, "rate": rate, "show": show}
+    body = body_of(models.PreviewChange, paused=paused, at=at, **asked)
     call = Call("PATCH", f"/v1/previews/{preview}", json=body, repeatable=True)
     return ask(call, models.Preview.model_validate_json)
 

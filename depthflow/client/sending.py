@@ -67,6 +67,7 @@ def begin_preview(
     width: int = 320,
     height: int = 180,
     rate: float = 15.0,
+    show: models.PreviewShow = "result",
     name: str = "photo",
     roots: Sequence[str] | None = None,
 ) -> Flow[models.Preview]:
@@ -76,11 +77,12 @@ def begin_preview(
         photo, spec, preset, name, roots: as in `submit`.
         width, height: pixels of a frame, 8 to 1024.
         rate: frames a second at most.
+        show: the clip, or its depth.
 
     Raises:
         As `submit`.
     """
-    asked = {"preset": preset, "width": width, "height": height, "rate": rate}
+    asked = {"preset": preset, "width": width, "height": height, "rate": rate, "show": show}
     parts = yield from _with_files(models.PreviewRequest, photo, name, spec, asked, roots)
     return (yield from ask(Call("POST", "/v1/previews", **parts), models.Preview.model_validate_json))
 

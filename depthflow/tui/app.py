@@ -15,6 +15,7 @@ from textual.signal import Signal
 from textual.theme import Theme
 
 from depthflow.errors import DepthFlowError
+from depthflow.tui import pictures
 from depthflow.tui.link import JobsChanged, Link, LinkChanged, News, SystemChanged
 from depthflow.tui.palette import Commands
 from depthflow.tui.places import PLACES
@@ -36,6 +37,7 @@ class DepthFlowApp(App[None]):
 
     Attributes:
         preferences: what the user chose, today and before.
+        pictures: how the terminal shows pictures.
         link_changed, jobs_changed, system_changed: news of the daemon, for whoever subscribes.
     """
 
@@ -84,7 +86,13 @@ class DepthFlowApp(App[None]):
         self.link_changed: Signal[LinkChanged] = Signal(self, "link")
         self.jobs_changed: Signal[JobsChanged] = Signal(self, "jobs")
         self.system_changed: Signal[SystemChanged] = Signal(self, "system")
+        self.pictures = pictures.Pictures()
         self.link = link(server, private=private, tell=self._hear)
+
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        # The terminal answers now; later its answers would come as keys.
+        self.pictures = pictures.find(self.preferences.pictures)
+        return super().run(*args, **kwargs)
 
     def on_mount(self) -> None:
         self._take_keys(self.preferences.keys)

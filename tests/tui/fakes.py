@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from depthflow.client.address import Address
-from depthflow.client.models import Job, Limits, Progress, System, Worker
+from depthflow.client.frames import Frame
+from depthflow.client.models import Job, Limits, Preview, Progress, System, Worker
+from depthflow.errors import UsageError
 from depthflow.tui.jobbook import JobBook
 from depthflow.tui.link import JobsChanged, LinkChanged, LinkState, News, SystemChanged
 
@@ -75,6 +78,87 @@ class FakeClient:
             return answer(*args, **kwargs) if callable(answer) else answer
 
         return method
+
+    async def frames(self, preview: str) -> AsyncGenerator[Frame]:
+        """What `answers["frames"]` yields for this preview."""
+        self.asked.append(("frames", (preview,), {}))
+        if (answer := self.answers.get("frames")) is not None:
+            async for frame in answer(preview):
+                yield frame
+
+    def calls(self, name: str) -> list[dict[str, Any]]:
+        """The keyword arguments of all calls of a method."""
+        return [kwargs for asked, _, kwargs in self.asked if asked == name]
+
+
+class FakePreviews:
+    """Previews of one colour each: `FakeLink(**previews.answers)`. A frame comes after every change, and when asked.
+
+    Attributes:
+        colour: of the frames to come.
+        ended: names of those that were ended.
+    """
+
+    def __init__(self) -> None:
+        self.colour = (200, 100, 50)
+        self.revision = 0
+        self.begun = 0
+        self.ended: list[str] = []
+        self.refuse: Exception | None = None
+        self._queues: dict[str, asyncio.Queue[Frame | None]] = {}
+        self._asked: dict[str, Any] = {}
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        return {
+            "begin_preview": self._begin,
+            "change_preview": self._change,
+            "end_preview": self._end,
+            "frames": self._frames,
+        }
+
+    def frame(self, *, problem: str = "", hint: str = "") -> None:
+        """Send one to whoever reads."""
+        width, height = (0, 0) if problem else (self._asked["width"], self._asked["height"])
+        pixels = bytes(self.colour) * (width * height)
+        for queue in self._queues.values():
+            queue.put_nowait(Frame(self.revision, 0, width, height, pixels, problem, hint))
+
+    def expire(self) -> None:
+        """End all, as the daemon does."""
+        for queue in self._queues.values():
+            queue.put_nowait(None)
+        self._queues.clear()
+
+    def _begin(self, photo: str, **asked: Any) -> Preview:
+        if self.refuse is not None:
+            raise self.refuse
+        self.begun += 1
+        self._asked = asked
+        self._queues[f"preview{self.begun}"] = asyncio.Queue()
+        return self._answer()
+
+    def _change(self, preview: str, **asked: Any) -> Preview:
+        if preview not in self._queues:
+            raise UsageError(f"there is no preview {preview}")
+        self._asked = self._asked | asked
+        return self._answer()
+
+    def _answer(self) -> Preview:
+        self.revision += 1
+        self.frame()
+        facts = {key: self._asked[key] for key in ("width", "height", "rate")}
+        name = f"preview{self.begun}"
+        return Preview(id=name, revision=self.revision, spec={}, expires_seconds=60, **facts)
+
+    def _end(self, preview: str) -> None:
+        self.ended.append(preview)
+        self._queues.pop(preview, None)
+
+    async def _frames(self, preview: str) -> AsyncGenerator[Frame]:
+        queue = self._queues[preview]
+        while (frame := await queue.get()) is not None:
+            yield frame
 
 
 class FakeLink:

@@ -66,7 +66,7 @@ def strips(pixels: Pixels, colours: Colours = "truecolor") -> list[Strip]:
     """
     rows, columns = pixels.shape[0] // 2, pixels.shape[1]
     wide = pixels.astype(np.uint32)
-    codes: NDArray[np.uint32] = (wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]).reshape(rows, 2, columns)
+    codes = np.asarray(wide @ np.array([1 << 16, 1 << 8, 1], np.uint32), np.uint32).reshape(rows, 2, columns)
     lines = _lines(pixels.reshape(rows, 2, columns, 3), codes, colours)
     return [PixelStrip(codes[row], line) for row, line in enumerate(lines)]
 

@@ -120,7 +120,7 @@ class Picture(Widget):
 
     def _way(self) -> Graphics | None:
         """The protocol to show it by; None for half blocks."""
-        pictures: Pictures = getattr(self.app, "pictures", _PLAIN)
+        pictures: Pictures = getattr(self.app, "pictures", _PLAIN)  # an application may know nothing of pictures
         whole = self.screen.is_current and self.screen.find_widget(self).visible_region == self.region
         if pictures.way == "half" or self.app.no_color or self.app.is_headless or not whole:
             return None

@@ -1,0 +1,1 @@
+"""The studio without its screen: parameters, what is being tuned, and the live preview."""
