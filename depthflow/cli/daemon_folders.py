@@ -141,12 +141,12 @@ def rules(
     as_json: Json = False,
 ) -> None:
     """Show or change the rules that lie in a folder (.depthflow.toml); what is wrong is not written."""
+    folder = _named(_read(config)[2], name)
     from depthflow_daemon.survey import mistake_in, survey
     from depthflow_daemon.watch import RULES_FILE
 
     from depthflow.settings_file import read_text, write_text
 
-    folder = _named(_read(config)[2], name)
     root = folder.input.resolve()
     file = (root / within / RULES_FILE).resolve()
     if not file.is_relative_to(root) or not file.parent.is_dir():

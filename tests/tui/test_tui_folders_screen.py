@@ -260,7 +260,7 @@ async def test_a_mistake_is_told_in_the_sheet_and_nothing_is_lost(commands: Comm
         await pilot.press(*"/nowhere")
         await pilot.press("enter")
         await until(pilot, lambda: "no such folder" in str(sheet.query_one("#verdict", Static).render()))
-        assert "tick the box below" in str(sheet.query_one("#verdict", Static).render())
+        assert "tick the box" in str(sheet.query_one("#verdict", Static).render())
         sheet.query_one("#create", Checkbox).value = True
         await until(pilot, lambda: "--create" in commands.asked("add")[-1])
         await pilot.press("escape")

@@ -75,7 +75,7 @@ class EditFolder(ModalScreen[dict[str, Any] | None]):
                     yield Label("Preset")
                     chosen = NONE if folder is None or not folder.preset else folder.preset
                     yield Select(self._presets, value=chosen, allow_blank=False, id="preset", compact=True)
-                with Horizontal(classes="field"):
+                with Horizontal(classes="field", id="create-row"):
                     yield Label("")
                     yield Checkbox("make the photos' folder if it is not there", id="create", compact=True)
             yield Static(id="verdict")
@@ -84,6 +84,7 @@ class EditFolder(ModalScreen[dict[str, Any] | None]):
                 yield Button("Watch it" if folder is None else "Save", id="yes", variant="primary", compact=True)
 
     def on_mount(self) -> None:
+        self.query_one("#create-row").display = False
         self.query_one("#in", Input).focus()
         self._say("Type or choose a folder. Every photo that is dropped into it becomes a video.", "muted")
         if self._folder is not None:
@@ -199,7 +200,10 @@ class EditFolder(ModalScreen[dict[str, Any] | None]):
             self._complain(error)
 
     def _complain(self, error: DepthFlowError) -> None:
-        hint = "tick the box below to have it made" if error.hint == "--create makes it" else error.hint
+        hint = error.hint
+        if hint == "--create makes it":
+            hint = "tick the box to have it made, or choose another"
+            self.query_one("#create-row").display = True
         self._tried = ()
         self._say(f"✗ {error.message}" + (f"\n  {hint}" if hint else ""), "bad")
 

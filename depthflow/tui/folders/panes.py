@@ -53,12 +53,16 @@ class Pane(VerticalScroll, can_focus=True):
     def __init__(self, title: str, name: str) -> None:
         super().__init__(id=name, classes="pane")
         self.title_text = title
+        self._text = Text()
         self.border_title = title
 
     def compose(self) -> ComposeResult:
         yield Static()
 
     def show(self, text: Text, *, count: int | None = None) -> None:
+        if text == self._text:
+            return
+        self._text = text
         self.query_one(Static).update(text)
         self.border_title = self.title_text if count is None else f"{self.title_text} ({count})"
 

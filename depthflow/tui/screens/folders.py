@@ -67,7 +67,7 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
         Binding("j", "jobs", "Jobs", id="folders.jobs_key"),
         Binding("delete,x", "remove", "Remove", id="folders.remove"),
         *(
-            Binding(str(number), f"pane('{name}')", title, id=f"folders.{name}", show=False)
+            Binding(str(number), f"pane('{name}')", title, id=f"folders.pane_{name}", show=False)
             for number, (name, title) in enumerate(PANES, 1)
         ),
     ]
@@ -78,6 +78,7 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
         self._rules: RulesHere | None = None
         self._rules_seen: tuple[str, float | None] = ("", None)
         self._about: str | None = None
+        self._shown: tuple[object, ...] = ()
         self._known = False
         self._looking = self._again = False
 
@@ -213,6 +214,11 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
         return self._chosen is not None and self._chosen.name == folder.name
 
     def _show(self) -> None:
+        seen = (self._folders, self.query_one(FolderList).chosen, self._notice(), self._why_empty())
+        shown = (*seen, self._home, self.has_class("-narrow"), self.app.theme)
+        if shown == self._shown:
+            return  # a daemon at rest costs no drawing
+        self._shown = shown
         colours = self.app.theme_variables
         self.query_one(FolderList).show(self._folders, colours, self._home)
         chosen = self._chosen
@@ -377,6 +383,9 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
         folder = self._chosen
         if folder is None:
             return None
+        stamp = await asyncio.to_thread(_stamp, Path(folder.root) / ".depthflow.toml")
+        if self._rules is not None and self._rules_seen == (folder.name, stamp):
+            return self._rules  # a process would take a second
         try:
             found = (await commands.run("daemon", "folders", "rules", folder.name, "--json")).data()
         except DepthFlowError as error:
