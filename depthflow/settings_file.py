@@ -56,8 +56,8 @@ def without_key(file: Path, key: str) -> str:
 
 def with_tables(file: Path, wanted: dict[str, Any]) -> str:
     """The file's text made to say exactly this, table by table; what stays keeps its place and its comments."""
-    text = _read(file)
-    old, new = dict(_keys(_parsed(text, file))), dict(_keys(wanted))
+    text = read_text(file)
+    old, new = dict(_keys(parse_text(text, file))), dict(_keys(wanted))
     for (section, name), value in old.items():
         if (section, name) not in new:
             _, line = _find(text.splitlines(keepends=True), section, name)

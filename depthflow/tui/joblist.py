@@ -108,13 +108,15 @@ class Query:
     Attributes:
         text: all its words must be in name, folder, preset, motion or error; #12 is the job of that number.
         states: only these (`state_of`); empty for all.
+        folder: only those from this watched folder; None for all.
     """
 
     text: str = ""
     states: frozenset[str] = frozenset()
+    folder: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.text.strip() or self.states)
+        return bool(self.text.strip() or self.states or self.folder is not None)
 
     def toggled(self, state: str) -> Query:
         return replace(self, states=self.states ^ {state})
@@ -125,6 +127,8 @@ class Query:
 
         def matches(job: Job) -> bool:
             if states and state_of(job) not in states:
+                return False
+            if self.folder is not None and job.folder != self.folder:
                 return False
             if not words:
                 return True

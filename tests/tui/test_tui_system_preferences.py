@@ -160,7 +160,9 @@ def test_clashes_are_seen() -> None:
 
 
 def test_what_a_user_wishes_of_keys_is_looked_at() -> None:
-    wrong = keys.problems({"go.queue": "f2", "go.quere": "f9", "app.help": "f1, f11", "go.system": "f10", "app.quit": " "})
+    wrong = keys.problems(
+        {"go.queue": "f2", "go.quere": "f9", "app.help": "f1, f11", "go.system": "f10", "app.quit": " "}
+    )
     assert set(wrong) == {"go.queue", "go.quere", "app.quit"}
     assert "f2 is go.studio already" in wrong["go.queue"][0]
     assert "did you mean go.queue?" in wrong["go.quere"][1]

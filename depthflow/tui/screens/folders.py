@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 
 from rich.markup import escape
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
@@ -103,7 +102,7 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
         self._show_pane("waiting")
         self._linked()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self._show)
 
     def on_screen_resume(self) -> None:
@@ -355,16 +354,9 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
             except DepthFlowError as error:
                 self._complain(error)
 
-    @work
-    async def action_jobs(self) -> None:
-        folder = self._chosen
-        if folder is None:
-            return
-        show = getattr(self.app, "show_jobs", None)
-        if show is None:
-            await self.app.run_action("app.go('queue')")
-        elif inspect.isawaitable(shown := show(folder=folder.name)):
-            await shown
+    def action_jobs(self) -> None:
+        if (folder := self._chosen) is not None:
+            self.flow.show_jobs(folder=folder.name)
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Input, Static
 
-from depthflow.tui.joblist import JobList
+from depthflow.tui.joblist import JobList, Query
 from depthflow.tui.link import JobsChanged, LinkChanged, LinkState, SystemChanged
 from depthflow.tui.screens.queue_work import QueueWork
 from depthflow.tui.widgets import jobtable
@@ -216,6 +216,13 @@ another one.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A slash within a field is a slash."""
         return not isinstance(self.focused, Input) if action == "search" else super().check_action(action, parameters)
+
+    def show_jobs(self, folder: str | None = None) -> None:
+        """Those of a watched folder alone; None for all."""
+        bar = self.query_one(FilterBar)
+        bar.clear()
+        if folder is not None:
+            bar.ask(Query(folder=folder))
 
     def action_search(self) -> None:
         self.query_one(FilterBar).begin_search()

@@ -184,19 +184,18 @@ class QueueWork(Place):
         if detail is None:
             return
         outputs = detail.spec.get("outputs") or [{}]
-        studio = getattr(self.app, "open_in_studio", None) if len(jobs) == 1 else None
         sheet = Again(
             name_of(jobs[0]),
             await self.presets(),
             detail.preset,
             outputs[0],
             count=len(jobs),
-            studio=studio is not None,
+            studio=len(jobs) == 1,
         )
         answer = await self.app.push_screen_wait(sheet)
-        if answer == "studio" and studio is not None:
-            studio(detail.spec.get("photo", detail.source), detail.spec)
-        elif answer is not None and answer != "studio":
+        if answer == "studio":
+            self.flow.open_in_studio(detail.spec.get("photo", detail.source), detail.spec)
+        elif answer is not None:
             await self._submit_again(jobs, *answer)
 
     async def _submit_again(self, jobs: Sequence[Job], preset: str | None, output: dict[str, Any]) -> None:

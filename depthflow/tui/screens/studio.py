@@ -6,10 +6,8 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from rich.text import Text
@@ -17,7 +15,6 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -44,6 +41,9 @@ from depthflow.tui.widgets.parameters import ParameterList
 from depthflow.tui.widgets.picture import Picture
 from depthflow.tui.widgets.tabstrip import TabStrip
 
+if TYPE_CHECKING:
+    from depthflow.tui.timeline.editor import TimelineEditor
+
 View = Literal["result", "depth", "photo", "side by side"]
 VIEWS: tuple[View, ...] = ("result", "depth", "photo", "side by side")
 LOOK = "Look"
@@ -55,6 +55,8 @@ NARROW = 100
 WIDE = 140
 """Columns from which there is room for whole names."""
 SEEDS = 10_000
+MOST_FRAMES = 2000
+"""Of a preview: the daemon draws longer clips with fewer frames a second."""
 FINE_ROOM = 110
 """Columns of a picture up to which frames are asked for with twice its pixels, and look smoother."""
 
@@ -223,6 +225,10 @@ class StudioScreen(Place):
             return
         self._frame, self._trouble = frame, None
         self._paint()
+        if self._editor is not None and not self.paused:
+            output = self.model.job().outputs[0]
+            frames = max(1, round(output.duration * min(RATE, max(1.0, MOST_FRAMES / output.duration))))
+            self._editor.follow(frame.number / max(1, frames - 1))
         now = time.monotonic()
         self._times.append(now)
         if now - self._told >= 1.0:
@@ -327,6 +333,7 @@ class StudioScreen(Place):
             title.append(f"  {len(model.changed)} changed", "italic dim")
         self.query_one("#title", Static).update(title)
         self._show_hint()
+        self._load_timeline()
         self._wish()
         self._show_status()
 
@@ -564,32 +571,36 @@ class StudioScreen(Place):
         if bottom.display:
             bottom.display = False
             self.at = None
-        elif (editor := self._editor()) is not None:
+        else:
+            from depthflow.tui.timeline.editor import TimelineEditor
+
             bottom.display = True
-            output = self.model.job().outputs[0]
-            editor.load(self.model.timeline, output.duration * output.loops, output.fps)  # type: ignore[attr-defined]
-            editor.focus()
+            if not bottom.children:
+                bottom.mount(TimelineEditor())
+            self._load_timeline()
+            bottom.query_one(TimelineEditor).focus()
         self.call_after_refresh(self._wish)
 
-    def _editor(self) -> Widget | None:
-        """The editor of keyframes, mounted when it is first wanted."""
-        bottom = self.query_one("#bottom")
-        if bottom.children:
-            return bottom.children[0]
-        if find_spec("depthflow.tui.timeline") is None:
-            self.notify("There is no timeline in this version", severity="warning")
-            return None
-        editor: Widget = import_module("depthflow.tui.timeline.editor").TimelineEditor()
-        bottom.mount(editor)
-        return editor
+    def _load_timeline(self) -> None:
+        """Have the keyframes' editor show what holds now, if it is open."""
+        editor = self._editor
+        if editor is not None:
+            output = self.model.job().outputs[0]
+            editor.load(self.model.timeline, output.duration, output.fps)
 
-    def on_timeline_editor_changed(self, event: Any) -> None:
+    @property
+    def _editor(self) -> TimelineEditor | None:
+        """The keyframes' editor; None while it is not shown."""
+        bottom = self.query_one("#bottom")
+        return cast("TimelineEditor", bottom.children[0]) if bottom.display and bottom.children else None
+
+    def on_timeline_editor_changed(self, event: TimelineEditor.Changed) -> None:
         try:
-            self.model.put(TIMELINE, event.timeline, gesture=None)
+            self.model.put(TIMELINE, event.timeline or None, gesture=None if event.final else TIMELINE)
         except DepthFlowError as error:
             self._say_error(error)
 
-    def on_timeline_editor_scrubbed(self, event: Any) -> None:
+    def on_timeline_editor_scrubbed(self, event: TimelineEditor.Scrubbed) -> None:
         self.at = event.at
         self._wish()
 
@@ -671,7 +682,7 @@ class StudioScreen(Place):
         else:
             self.notify(f"Job {job.id} is queued: {model.summary()}")
         if answer == "go":
-            self.flow.action_go("queue")
+            await self.flow.go("queue")
 
     def _say_error(self, error: DepthFlowError) -> None:
         hint = f"\n{error.hint}" if error.hint else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from depthflow.client.frames import Frame
-from depthflow.client.models import PreviewChange, PreviewShow
+from depthflow.client.models import PreviewShow
 from depthflow.errors import DepthFlowError, ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ AGAIN_S = 1.0
 """Before a daemon that does not answer, or has no room, is asked again."""
 NARROWEST, WIDEST = 8, 1024
 """Sides that a preview may have."""
-CHANGES = tuple(name for name in ("rate", "show", "paused", "at") if name in PreviewChange.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,11 @@ class Player:
             asked = {"spec": difference(before.spec, wish.spec)}
         if wish.size != before.size:
             asked |= {"width": wish.size[0], "height": wish.size[1]}
-        asked |= {name: getattr(wish, name) for name in CHANGES if getattr(wish, name) != getattr(before, name)}
+        asked |= {
+            name: getattr(wish, name) for name in ("rate", "show") if getattr(wish, name) != getattr(before, name)
+        }
+        if (wish.at, wish.paused) != (before.at, before.paused):
+            asked |= {"paused": wish.paused} if wish.at is None else {"at": wish.at}
         changed = await self._client.change_preview(self._preview, **asked)
         self._shown, self.revision, self._refused = wish, changed.revision, False
         self._told(changed.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -103,7 +104,7 @@ class FilterBar(Horizontal):
 
     def toggle(self, state: str) -> None:
         query = self._jobs.query
-        self.ask(Query(query.text) if state == "all" else query.toggled(state))
+        self.ask(replace(query, states=frozenset()) if state == "all" else query.toggled(state))
 
     def ask(self, query: Query) -> None:
         self.post_message(self.Asked(query))
@@ -126,6 +127,7 @@ class FilterBar(Horizontal):
             chip.set_class(on, "on")
             chip.display = on or state == "all" or count > 0
         said = [f"{chosen} selected"] if chosen else []
+        said += [f"folder {query.folder}"] if query.folder is not None else []
         said += [f"{len(self._jobs)} of {total}"] if query else []
         said.append(f"{'↑' if self._jobs.backwards else '↓'} {self._jobs.sort.title}")
         say(self.query_one("#order", Static), Content(" · ".join(said)))
@@ -136,7 +138,7 @@ class FilterBar(Horizontal):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.ask(Query(event.value, self._jobs.query.states))
+        self.ask(replace(self._jobs.query, text=event.value))
 
     def on_search_left(self, event: Search.Left) -> None:
         search = self.query_one(Search)

@@ -97,12 +97,12 @@ def daemon_line(link: Link, width: int) -> Content:
     busy = sum(worker.state == "busy" for worker in system.workers)
     if system.workers and (width >= 140 or width < WIDE):
         parts.append(Content.assemble(f"{busy}/{len(system.workers)}", (" workers", DIM)))
-    free, renderer = getattr(system, "disk_free_bytes", None), getattr(system, "renderer", None)
-    if isinstance(free, int) and (width >= 140 or width < WIDE):
+    free = system.disk_free_bytes
+    if free is not None and (width >= 140 or width < WIDE):
         low = free < 2_000_000_000
         parts.append(Content.assemble((f"{free / 1e9:.0f} GB", "bold $text-warning" if low else ""), (" free", DIM)))
-    if renderer and width >= 160:
-        parts.append(Content.styled(short(str(renderer)), DIM))
+    if system.renderer and width >= 160:
+        parts.append(Content.styled(short(system.renderer), DIM))
     return Content("  ").join(parts)
 
 
