@@ -91,6 +91,6 @@ async def studio(
         run = Studio(app, pilot, link, previews)
         await run.until(lambda: run.screen.query_one("#motions").option_count)  # type: ignore[attr-defined]
         if photo:
-            await app.open_in_studio(a_photo(folder)).wait()
+            await app.open_in_studio(a_photo(folder))
             await run.until(lambda: run.screen._frame is not None)
         yield run

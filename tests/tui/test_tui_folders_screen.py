@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fakes import FakeLink
@@ -30,6 +30,7 @@ from depthflow.tui.folders.edit import EditFolder
 from depthflow.tui.folders.panes import FolderList, Pane
 from depthflow.tui.folders.rules import RulesForm, RulesText
 from depthflow.tui.screens.folders import FoldersScreen
+from depthflow.tui.screens.queue import QueueScreen
 
 
 @pytest.fixture(autouse=True)
@@ -196,20 +197,13 @@ async def test_a_refusal_of_the_daemon_is_told_with_its_hint(commands: Commands)
 
 
 @pytest.mark.parametrize("key", ["enter", "j"])
-async def test_the_jobs_of_a_folder_are_shown_in_the_queue(
-    commands: Commands, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str | None] = []
-
-    async def show_jobs(_: DepthFlowApp, folder: str | None = None) -> None:
-        asked.append(folder)
-
+async def test_the_jobs_of_a_folder_are_shown_in_the_queue(commands: Commands, key: str) -> None:
     async with opened(scripted()) as pilot:
-        monkeypatch.setattr(DepthFlowApp, "show_jobs", show_jobs, raising=False)
         await pilot.press(key)
-        await settled(pilot)
-        await pilot.pause()
-    assert asked == ["holidays"]
+        await until(pilot, lambda: isinstance(pilot.app.screen, QueueScreen))
+        queue = cast("QueueScreen", pilot.app.screen)
+        await until(pilot, lambda: bool(queue.jobs.query))
+        assert {job.folder for job in map(queue.link.jobs.get, queue.jobs) if job} == {"holidays"}
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:

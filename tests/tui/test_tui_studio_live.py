@@ -34,7 +34,7 @@ async def test_a_real_preview_moves_and_follows_the_keys(photo: Path, depth_map:
         app = DepthFlowApp(f"unix://{running.socket}", private=False)
         async with app.run_test(size=(80, 24)) as pilot:
             await until(pilot, lambda: app.link.system)
-            await app.open_in_studio(cat).wait()
+            await app.open_in_studio(cat)
             screen = app.screen
             assert isinstance(screen, StudioScreen)
             seen: set[bytes] = set()

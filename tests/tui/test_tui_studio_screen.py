@@ -419,7 +419,7 @@ async def test_a_job_is_opened_with_what_it_says(tmp_path: Path) -> None:
 
     async with studio(tmp_path, photo=False) as run:
         spec = JobSpec(photo="x").with_(camera={"zoom": 2.0}).to_dict()
-        await run.app.open_in_studio(a_photo(tmp_path), spec).wait()
+        await run.app.open_in_studio(a_photo(tmp_path), spec)
         await run.until(lambda: run.screen._frame is not None)
         assert run.link.client.calls("begin_preview")[0]["spec"] == {"camera": {"zoom": 2.0}}
 

@@ -25,7 +25,7 @@ def scene(folder: Path, *keys: str, tab: str = "Camera") -> tuple[DepthFlowApp, 
     app = DepthFlowApp(link=a_link(FakePreviews()))  # type: ignore[arg-type]
 
     async def play(pilot: Pilot[None]) -> None:
-        await app.open_in_studio(a_photo(folder, (32, 20))).wait()
+        await app.open_in_studio(a_photo(folder, (32, 20)))
         screen = app.screen
         assert isinstance(screen, StudioScreen)
         for _ in range(500):

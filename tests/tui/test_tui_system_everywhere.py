@@ -251,8 +251,7 @@ async def test_others_go_to_places_through_the_app(monkeypatch: pytest.MonkeyPat
         await app.open_in_studio(None, preset="cinematic")
         app.action_open_photo()
         await until(pilot, lambda: len(asked) == 4)
-        await settle(pilot)
-        assert app.preferences.photos == [Path("/a.jpg")]
+        await until(pilot, lambda: app.preferences.photos == [Path("/a.jpg")])
     assert asked == [
         ("studio", {"photo": "/a.jpg", "spec": {"motion": {"name": "zoom"}}}),
         ("queue", {"folder": "holidays"}),

@@ -44,7 +44,7 @@ class Masthead(Widget):
     DEFAULT_CSS = """
     Masthead {
         height: 2; background: $panel; layout: vertical;
-        & #tabs { width: auto; height: 1; }
+        & #places { width: auto; height: 1; }
         & Tab { width: auto; padding: 0 1; color: $text-muted; }
         & Tab.here { background: $primary; color: $text; text-style: bold; }
         & Tab:hover { background: $boost; }
@@ -60,7 +60,7 @@ class Masthead(Widget):
         self._said = Content("")
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="tabs"):
+        with Horizontal(id="places"):
             for row in PLACES:
                 yield Tab(row.name, row.title, row.key, here=row.name == self._place)
         yield Static(id="daemon")
