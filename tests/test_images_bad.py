@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import random
 import socket
 import struct
 import zlib
@@ -98,7 +97,7 @@ def test_no_permission(tmp_path: Path) -> None:
     ("data", "what"),
     [
         (b"just some text, which is no photo", "not a photo in a format"),
-        (random.Random(1).randbytes(512).replace(b"\xff\xd8\xff", b"abc"), "is not a photo"),
+        (np.random.default_rng(1).bytes(512).replace(b"\xff\xd8\xff", b"abc"), "is not a photo"),
         (b"%PDF-1.7 ...", "looks like a PDF"),
         (b"\n <!DOCTYPE HTML><html>", "looks like a web page"),
         (b'<svg xmlns="x"/>', "looks like an SVG drawing"),
