@@ -41,7 +41,7 @@ contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
 pytest: $(VENV)/.dev gl test-packages
-	$(BIN)/python -m pytest -m "not ml and not soak" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not ml and not soak" -n auto --dist loadfile $(PYTEST_ARGS)
 
 test-ml: $(VENV)/.ml gl
 	$(BIN)/python -m pytest -m ml $(PYTEST_ARGS)
@@ -70,7 +70,7 @@ install-venv:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[cpu]'
+	$(PIP) install --quiet -c constraints.txt -e '.[cpu,tui]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
