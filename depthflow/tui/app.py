@@ -100,8 +100,14 @@ class DepthFlowApp(App[None]):
             self.notify(_two(message, hint), title="Settings of the interface", severity="warning", timeout=12)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.run_worker(self.link.run(), name="link", exclusive=True)
+        if not self.is_headless:
+            self.run_worker(self._load_places, name="places", group="places", thread=True)
         if self._welcome and not self.preferences.welcomed:
             self.call_later(self.action_welcome)
+
+    def _load_places(self) -> None:
+        for row in PLACES:
+            row.load()
 
     async def on_unmount(self) -> None:
         await self.link.close()

@@ -29,6 +29,10 @@ class Row:
     module: str
     screen: str
 
+    def load(self) -> None:
+        """Import it, so that going there takes no time."""
+        import_module(self.module)
+
     def open(self) -> Place:
         """A new screen of it."""
         screen = cast("type[Place]", getattr(import_module(self.module), self.screen))
