@@ -76,8 +76,8 @@ class DepthSpec(Part):
     tiles: Annotated[int, Field(ge=1, le=8)] = 1
     """The network looks at the photo once more in parts, this many along its longer side, for finer detail."""
     flip: bool = False
-    """Average with the depth of the mirrored photo: a little steadier, twice the time. Networks that do so themselves,
-    as the built-in one, are not asked to do it twice."""
+    """Average with the depth of the mirrored photo: a little steadier, twice the time. Networks that do so themselves
+    are not asked to do it twice."""
     percentile: Annotated[float, Field(ge=0, le=20)] = 0.5
     """Percent of the pixels that may be cut off at each end when depth is spread over 0 to 1."""
     far: Annotated[float, Field(ge=0, le=1)] = 0.0

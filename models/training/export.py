@@ -16,13 +16,15 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from network import DepthNet, fold
+from network import CELL, DepthNet, fitted, fold
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parents[2]
 OPSET = 17
-CHECKED_SIZES = ((256, 384), (384, 256), (128, 1024), (288, 288))
+RATIO, SHARE = 0.6, 0.75  # of the smaller view: its sides, and its part in the large shapes
+CHECKED_SIZES = ((320, 480), (480, 320), (128, 1024), (32, 32), (288, 288))
 
 
 def halve_weights(model: onnx.ModelProto, smallest: int = 256) -> None:
@@ -41,16 +43,39 @@ def halve_weights(model: onnx.ModelProto, smallest: int = 256) -> None:
         graph.node.insert(0, node)
 
 
-class Mirrored(nn.Module):
-    """The mean of what a network sees in a picture and in its mirror image: steadier than either, twice the work."""
+def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and mean absolute deviation of each map (N, 1, H, W)."""
+    mean = values.mean((2, 3), keepdim=True)
+    return mean, (values - mean).abs().mean((2, 3), keepdim=True).clamp_min(1e-3)
 
-    def __init__(self, net: DepthNet) -> None:
+
+class TwoViews(nn.Module):
+    """Fine shapes as a network sees them in the picture; large ones half from a smaller mirror image.
+
+    A network is steadier about large things in pictures of the size that it was mostly trained on, and averaging with
+    the mirror image makes it steadier still; but two maps never agree to the pixel, so that their mean has soft
+    outlines. Only what is left of the difference in cells of CELL pixels is therefore taken over.
+    """
+
+    def __init__(self, net: DepthNet, ratio: float = RATIO, share: float = SHARE) -> None:
+        """`ratio`: of the smaller view's sides; `share`: of it in the large shapes, 0..1."""
         super().__init__()
-        self.net = net
+        self.net, self.ratio, self.share = net, ratio, share
 
     def forward(self, image: Tensor) -> Tensor:
-        there, back = self.net(torch.cat([image, image.flip(-1)])).chunk(2)
-        return (there + back.flip(-1)) / 2
+        height, width = image.shape[2], image.shape[3]
+        # Multiples of 32, at least 32, by whole numbers alone, which the exported graph can follow.
+        percent = round(100 * self.ratio)
+        size = [(side // 32 * percent + 99) // 100 * 32 for side in (height, width)]
+        there = self.net(image).unsqueeze(1)
+        small = F.interpolate(image.flip(-1), size, mode="bilinear", align_corners=False)
+        back = self.net(small).unsqueeze(1).flip(-1)
+        coarse = F.avg_pool2d(there, CELL)
+        grid = [height // CELL, width // CELL]
+        other = F.interpolate(F.avg_pool2d(back, CELL // 2), grid, mode="bilinear", align_corners=False)
+        (mean, spread), (other_mean, other_spread) = _moments(coarse), _moments(other)
+        change = (other - other_mean) * (spread / other_spread) + mean - coarse
+        return fitted(there, self.share * change)[:, 0]
 
 
 def to_onnx(net: nn.Module) -> onnx.ModelProto:
@@ -95,22 +120,27 @@ def check(net: nn.Module, path: Path, tolerance: float = 0.02) -> float:
     return worst
 
 
-def load(checkpoint: Path) -> Mirrored:
-    """The averaged network of a checkpoint with its mirror image, ready to use."""
+def load(checkpoint: Path, layout: Path | None = None) -> TwoViews:
+    """The network of a checkpoint, with the layout of another, and with both views, ready to use."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = DepthNet(state["variant"]).eval()
     if state["folded"]:
         fold(net)
     net.load_state_dict(state["average"])
-    return Mirrored(net).eval()
+    if not state["folded"]:
+        fold(net)  # or the exporter would store each convolution once for each view
+    if layout:
+        net.add_layout(torch.load(layout, map_location="cpu", weights_only=True))
+    return TwoViews(net).eval()
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=ROOT / ".cache" / "training" / "run" / "checkpoint.pt")
+    parser.add_argument("--layout", type=Path, help="checkpoint of a layout that goes with it")
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "builtin.onnx")
     options = parser.parse_args(arguments)
-    net = load(options.checkpoint)
+    net = load(options.checkpoint, options.layout)
     onnx.save(to_onnx(net), options.out)
     worst = check(net, options.out)
     size = options.out.stat().st_size

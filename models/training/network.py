@@ -7,8 +7,10 @@ squeeze-and-excite make the encoder quick on a plain CPU, which is where the bui
 from __future__ import annotations
 
 import importlib
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -143,10 +145,95 @@ class _Refine(nn.Module):
         return F.relu(x + self.body(x))
 
 
-class DepthNet(nn.Module):
-    """(N, 3, H, W) float32 RGB in 0..1 -> (N, H, W) disparity; larger = nearer, scale and shift are free."""
+class _Reach(nn.Module):
+    """Depthwise 7x7 and a dense layer, added to the input: keeps (N, C, H, W), and sees far for little work."""
 
-    def __init__(self, variant: str = "lite0", widths: tuple[int, ...] = (24, 48, 64, 96, 128)) -> None:
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reach = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + F.relu(self.mix(F.relu(self.reach(x))))
+
+
+class Layout(nn.Module):
+    """What is where in a room, from the maps at strides 32 and 16 that a trained network has anyway.
+
+    It answers at stride 16 with the disparity of the whole as the indoor teacher would see it, with a number that says
+    how much this is such a scene, and with a small change of its own.
+    """
+
+    def __init__(self, deep: int, shallow: int, width: int = 128) -> None:
+        """`deep`, `shallow`: channels at strides 32 and 16."""
+        super().__init__()
+        self.deep = nn.Conv2d(deep, width, 1)
+        self.scene = nn.Conv2d(width, width, 1)
+        self.far = _Reach(width)
+        self.shallow = nn.Conv2d(shallow, width, 1)
+        self.near = nn.Sequential(_Reach(width), _Reach(width))
+        self.gate = nn.Sequential(nn.Conv2d(width, 32, 1), nn.ReLU(), nn.Conv2d(32, 1, 1))
+        self.read = nn.Conv2d(width, 2, 3, padding=1)
+        nn.init.zeros_(self.read.weight[1:])
+        nn.init.zeros_(self.read.bias)
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The indoor map and the change, (N, 1, H / 16, W / 16) each, and the logit of a room, (N, 1, 1, 1)."""
+        x = F.relu(self.deep(deep))
+        scene = F.adaptive_avg_pool2d(x, 1)
+        x = self.far(F.relu(x + self.scene(scene)))
+        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        x = self.near(F.relu(x + self.shallow(shallow)))
+        answer = self.read(x)
+        return answer[:, :1], answer[:, 1:], self.gate(scene)
+
+
+CELL = 16  # pixels: stride of the layout
+
+
+def _room_change(disparity: Tensor, answers: tuple[Tensor, Tensor, Tensor], cell: int) -> Tensor:
+    """How far large shapes of (N, 1, H, W) move, (N, 1, H / cell, W / cell): towards the indoor map, by its gate."""
+    indoor, change, room = answers
+    return torch.sigmoid(room) * (indoor - F.avg_pool2d(disparity, cell)) + change
+
+
+def _spread(values: Tensor, disparity: Tensor) -> Tensor:
+    return F.interpolate(values, [disparity.shape[2], disparity.shape[3]], mode="bilinear", align_corners=False)
+
+
+def laid_out(disparity: Tensor, answers: tuple[Tensor, Tensor, Tensor], cell: int = CELL) -> Tensor:
+    """(N, 1, H, W) `disparity` plus what a layout answers, as smooth as that is: what it is trained with."""
+    return disparity + _spread(_room_change(disparity, answers, cell), disparity)
+
+
+def fitted(disparity: Tensor, change: Tensor, cell: int = CELL, eps: float = 0.05) -> Tensor:
+    """(N, 1, H, W) `disparity` whose large shapes move by `change` (N, 1, H / cell, W / cell), place by place a line.
+
+    A guided filter over 3 x 3 cells: where a near thing and the wall behind it are to come closer together, the step
+    between them gets lower, instead of the wall sinking in a ring around the thing. `eps` holds slopes near 1.
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, 3, 1, 1, count_include_pad=False)
+
+    before = F.avg_pool2d(disparity, cell)
+    after = before + change
+    middle, wanted = mean(before), mean(after)
+    slope = (mean(before * after) - middle * wanted + eps) / (mean(before * before) - middle * middle + eps)
+    slope = slope.clamp(0.2, 3.0)
+    offset = wanted - slope * middle
+    return disparity * _spread(mean(slope), disparity) + _spread(mean(offset), disparity)
+
+
+class DepthNet(nn.Module):
+    """(N, 3, H, W) float32 RGB in 0..1 -> (N, H, W) disparity; larger = nearer, scale and shift are free.
+
+    `layout`: channels of the part that corrects the large shapes of rooms; 0: none.
+    """
+
+    def __init__(
+        self, variant: str = "lite0", widths: tuple[int, ...] = (24, 48, 64, 96, 128), layout: int = 0
+    ) -> None:
         super().__init__()
         self.variant, self.widths = variant, tuple(widths)
         self.encoder = Encoder(variant)
@@ -162,16 +249,63 @@ class DepthNet(nn.Module):
         self.scene = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(self.encoder.channels[-1], widths[-1], 1))
         self.refine = nn.ModuleList(_Refine(w) for w in widths)
         self.head = nn.Conv2d(widths[0], 4, 3, padding=1)
+        deep, shallow = (self.encoder.channels[level] + widths[level] for level in (4, 3))
+        self.layout = Layout(deep, shallow, layout) if layout else None
+
+    def add_layout(self, stored: dict[str, Any]) -> None:
+        """Take a trained layout, of `width` channels with the weights `layout`, as layout.py stores it."""
+        deep, shallow = (self.encoder.channels[level] + self.widths[level] for level in (4, 3))
+        self.layout = Layout(deep, shallow, stored["width"])
+        self.layout.load_state_dict(stored["layout"])
+
+    def decode(self, maps: list[Tensor]) -> list[Tensor]:
+        """The decoder's maps at strides 32, 16, 8, 4 and 2, from the encoder's at strides 2 to 32."""
+        x = F.relu(self.lateral[-1](maps[-1]) + self.scene(maps[-1]))
+        found = [self.refine[-1](x)]
+        for level in range(len(maps) - 2, -1, -1):
+            found.append(self._finer(level, found[-1], maps[level]))
+        return found
+
+    def _finer(self, level: int, coarse: Tensor, fine: Tensor) -> Tensor:
+        up = F.interpolate(self.reduce[level](coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.refine[level](F.relu(up + self.lateral[level](fine)))
+
+    def finest(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """The decoder's map at stride 2 from its own at stride 4 and the encoder's at stride 2."""
+        return self._finer(0, coarse, fine)
+
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """The decoder's maps at strides 32, 16, 8, 4 and 2."""
+        return self.decode(self.encoder(image * 2 - 1))
+
+    def disparity(self, levels: list[Tensor]) -> Tensor:
+        """(N, H, W) of what `levels` found: four sub-pixels per stride-2 cell, so that no layer runs at full size."""
+        return F.pixel_shuffle(self.head(levels[-1]), 2)[:, 0]
 
     def forward(self, image: Tensor) -> Tensor:
         maps = self.encoder(image * 2 - 1)
-        x = F.relu(self.lateral[-1](maps[-1]) + self.scene(maps[-1]))
-        x = self.refine[-1](x)
-        for level in range(len(maps) - 2, -1, -1):
-            up = F.interpolate(self.reduce[level](x), scale_factor=2.0, mode="bilinear", align_corners=False)
-            x = self.refine[level](F.relu(up + self.lateral[level](maps[level])))
-        # Four sub-pixels per stride-2 cell: full resolution without running a layer there.
-        return F.pixel_shuffle(self.head(x), 2).squeeze(1)
+        levels = self.decode(maps)
+        disparity = self.disparity(levels)
+        if self.layout is None:
+            return disparity
+        answers = self.layout(torch.cat([maps[4], levels[0]], 1), torch.cat([maps[3], levels[1]], 1))
+        disparity = disparity[:, None]
+        return fitted(disparity, _room_change(disparity, answers, CELL))[:, 0]
+
+
+class Expert(nn.Module):
+    """A second answer from the decoder's map at stride 4, only while training: what the indoor teacher would say.
+
+    That teacher is wrong about most photos, but what it looks at in all of them is what rooms need.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.read = nn.Sequential(nn.Conv2d(widths[1], 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 1, 1))
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """(N, H / 4, W / 4)"""
+        return self.read(levels[-2]).squeeze(1)
 
 
 def pretrained_state(variant: str) -> dict[str, Tensor]:
@@ -220,9 +354,13 @@ def from_onnx(path: Path, variant: str = "lite2") -> DepthNet:
     stored = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
     halves = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in stored]
     stored |= {node.output[0]: stored[node.input[0]] for node in halves}
-    net = fold(DepthNet(variant).eval())
+    layout = next((len(stored[n.input[2]]) for n in graph.node if n.name.endswith("layout/scene/Conv")), 0)
+    net = fold(DepthNet(variant, layout=layout).eval())
     convolutions = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d)}
-    nodes = {_module_name(node.name): node for node in graph.node if node.op_type == "Conv"}
+    # A network that is run twice in the graph has every convolution twice; the second run's are called Conv_1.
+    nodes = {
+        _module_name(n.name): n for n in graph.node if n.op_type == "Conv" and not re.search(r"_\d+/Conv$", n.name)
+    }
     if set(nodes) != set(convolutions):
         raise ValueError(f"{path}: its convolutions are not those of a {variant} network")
     for name, module in convolutions.items():

@@ -2,7 +2,7 @@
 
 A label is made in three steps:
 1. *Order of depth* from the general teacher at its own scale and at twice the area (each with a mirror image),
-   mixed with the indoor teacher by how likely the photo shows a room.
+   mixed with the indoor teacher where interiors.txt names the photo.
 2. *Shape* from the general teacher at four times the area, whose edges are sharp but whose far-apart parts
    disagree: a guided filter fits it locally to the order of depth (a scale and a shift for each place).
 3. *Edges*: each pixel on a depth slope takes the depth of pixels of like colour that are on a plateau.
@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from interiors import SHARES, VIEWS, listed, view
 from PIL import Image
 from scipy.ndimage import gaussian_filter, maximum_filter
-from teachers import General, Indoor, SceneClassifier
+from teachers import General, Indoor
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SIDE = 416  # pixels of the longest side of a cached picture
@@ -77,27 +78,15 @@ def sharpen(disparity: np.ndarray, rgb: np.ndarray, rounds: int = 2, radius: int
     return d.astype(np.float32)
 
 
-def rank_agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman correlation of two (H, W) maps on every seventh pixel."""
-    ranks = [x.ravel()[::7].argsort().argsort().astype(np.float64) for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def label(
-    image: Image.Image, general: General, indoor: Indoor, classifier: SceneClassifier
-) -> tuple[np.ndarray, float]:
-    """Normalised disparity (H, W) float32 and the indoor teacher's share (0..1) for one photo."""
+def label(image: Image.Image, general: General, indoor: Indoor, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised disparity with the indoor teacher's `share` (0..1), and that teacher's own; both (H, W) float32."""
     small, medium = normalise(general(image, 1.0)), normalise(general(image, 2.0))
     order = normalise(small + medium)
-    expert = normalise(indoor(image))
-    # Where the teachers contradict each other the scene is unlike NYU, whatever its furniture.
-    agree = float(np.clip((rank_agreement(order, expert) - 0.1) / 0.4, 0, 1))
-    room = min(1.0, 1.5 * classifier(image))
-    share = agree * (0.15 + 0.55 * room)
+    expert = normalise(2 * normalise(indoor(image)) + normalise(indoor(image, 1.4)))
     order = (1 - share) * order + share * expert
     fine = normalise(general(image, 4.0, flip=False))
     merged = guided(fine, order, max(image.size) / 24, 1e-3)
-    return normalise(sharpen(merged, np.asarray(image, np.float32) / 255)), share
+    return normalise(sharpen(merged, np.asarray(image, np.float32) / 255)), expert
 
 
 _worker: dict = {}
@@ -105,21 +94,29 @@ _worker: dict = {}
 
 def _start(teachers: Path) -> None:
     torch.set_num_threads(1)
-    _worker.update(general=General(teachers), indoor=Indoor(teachers), classifier=SceneClassifier())
+    _worker.update(general=General(teachers), indoor=Indoor(teachers))
 
 
-def _make(task: tuple[str, bytes, Path]) -> tuple[str, float]:
-    name, blob, out = task
+def _make(task: tuple[str, bytes, float, Path]) -> str:
+    name, blob, share, out = task
     image = Image.open(io.BytesIO(blob)).convert("RGB")
+    if "." in name:
+        image = view(image, name)
     if max(image.size) > LONG_SIDE:
         image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-    disparity, share = label(image, **_worker)
-    if not np.isfinite(disparity).all():
+    disparity, expert = label(image, **_worker, share=share)
+    if not np.isfinite(disparity).all() or not np.isfinite(expert).all():
         raise ValueError(f"{name}: the label holds values that are no numbers")
     temporary = out / f".{name}.npz"
-    np.savez(temporary, image=np.asarray(image), disparity=disparity.astype(np.float16), share=np.float32(share))
+    np.savez(
+        temporary,
+        image=np.asarray(image),
+        disparity=disparity.astype(np.float16),
+        expert=expert.astype(np.float16),
+        share=np.float32(share),
+    )
     temporary.replace(out / f"{name}.npz")  # never a half file under a good name
-    return name, share
+    return name
 
 
 def main() -> None:
@@ -132,24 +129,27 @@ def main() -> None:
     out = options.cache / "labels"
     out.mkdir(parents=True, exist_ok=True)
 
-    def tasks() -> Iterator[tuple[str, bytes, Path]]:
+    kinds = listed()
+
+    def tasks() -> Iterator[tuple[str, bytes, float, Path]]:
         with tarfile.open(options.data / "photos.tar") as tar:
             members = [m for m in tar if m.isfile() and m.name.endswith(".jpg")]
-            # A fixed shuffle, so that an unfinished cache is already a fair sample.
-            for index in np.random.default_rng(0).permutation(len(members))[: options.limit or None]:
+            # A fixed shuffle, so that an unfinished cache is already a fair sample; rooms first, for there are few.
+            order = np.random.default_rng(0).permutation(len(members))[: options.limit or None]
+            for index in sorted(order, key=lambda index: Path(members[index].name).stem not in kinds):
                 name = Path(members[index].name).stem
-                if not (out / f"{name}.npz").exists():
-                    yield name, tar.extractfile(members[index]).read(), out
+                kind = kinds.get(name)
+                share = SHARES[kind] if kind else 0.0
+                views = [f"{name}.{number}" for number in range(1, VIEWS[kind] + 1)] if kind else []
+                for each in [name, *views]:
+                    if not (out / f"{each}.npz").exists():
+                        yield each, tar.extractfile(members[index]).read(), share, out
 
     start, count = time.monotonic(), 0
     with mp.get_context("spawn").Pool(options.workers, _start, (options.data / "teachers",)) as pool:
-        for count, (name, share) in enumerate(pool.imap_unordered(_make, tasks()), 1):
+        for count, name in enumerate(pool.imap_unordered(_make, tasks()), 1):
             if count % 100 == 0:
-                rate = count / (time.monotonic() - start)
-                print(
-                    f"{count} labelled, {rate:.1f} a second (last: {name}, indoor share {share:.2f})",
-                    flush=True,
-                )
+                print(f"{count} labelled, {count / (time.monotonic() - start):.1f} a second (last: {name})", flush=True)
     print(f"done: {count} new labels in {time.monotonic() - start:.0f} s", flush=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing as mp
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = ((288, 384), (288, 384), (256, 384), (320, 320), (384, 288))  # height, width
 FAR = 1e6
+HELD_OUT_FROM = 90_000  # number of the first scene that is never trained on
 
 
 @dataclass
@@ -149,9 +151,9 @@ def skin(random: np.random.Generator, photos: list[np.ndarray], uv: np.ndarray) 
     return strength * found + (1 - strength) * paint
 
 
-def render(random: np.random.Generator, photos: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def render(random: np.random.Generator, photos: list[np.ndarray], scale: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """One room: picture (H, W, 3) uint8 and inverse depth in 1/metres (H, W) float32."""
-    height, width = SIZES[random.integers(len(SIZES))]
+    height, width = (side * scale for side in SIZES[random.integers(len(SIZES))])
     room = np.array([random.uniform(1.2, 4), random.uniform(1.15, 1.7), random.uniform(1.2, 4)])
     solids = furnish(random, room)
     eye = np.array([*(random.uniform(-0.85, 0.85, 3) * room)])
@@ -238,28 +240,32 @@ def save(path: Path, picture: np.ndarray, disparity: np.ndarray) -> None:
     temporary.replace(path)
 
 
-def _make(task: tuple[int, Path, list[Path]]) -> None:
-    number, out, pool = task
+def _make(task: tuple[int, Path, list[Path], int]) -> None:
+    number, out, pool, scale = task
     random = np.random.default_rng(number)
-    picture, disparity = render(random, some_photos(random, pool))
+    picture, disparity = render(random, some_photos(random, pool), scale)
     save(out / f"room_{number:05d}.npz", picture, disparity)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def make_scenes(kind: str, make: Callable[[tuple[int, Path, list[Path], int]], None], count: int) -> None:
+    """The command line of both kinds of scenes: `count` of them in <cache>/<kind>s, or held-out ones beside."""
+    parser = argparse.ArgumentParser(description=f"Ray-cast {kind}s with exact depth.")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "training")
-    parser.add_argument("--count", type=int, default=600)
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("--held-out", action="store_true", help="others, twice as large, to validate with")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    out = options.cache / "rooms"
+    out = options.cache / ("held_out" if options.held_out else f"{kind}s")
     out.mkdir(parents=True, exist_ok=True)
     pool = sorted((options.cache / "labels").glob("*.npz"))
-    tasks = [(n, out, pool) for n in range(options.count) if not (out / f"room_{n:05d}.npz").exists()]
+    first, scale = (HELD_OUT_FROM, 2) if options.held_out else (0, 1)
+    numbers = range(first, first + options.count)
+    tasks = [(n, out, pool, scale) for n in numbers if not (out / f"{kind}_{n:05d}.npz").exists()]
     with mp.get_context("spawn").Pool(options.workers) as workers:
-        for count, _ in enumerate(workers.imap_unordered(_make, tasks), 1):
-            if count % 100 == 0:
-                print(f"{count} rooms", flush=True)
+        for done, _ in enumerate(workers.imap_unordered(make, tasks), 1):
+            if done % 100 == 0:
+                print(f"{done} {kind}s", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    make_scenes("room", _make, 240)

@@ -6,13 +6,10 @@ haze and a sun their light. Knows no labels and no networks. About half a second
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing as mp
-import os
 from pathlib import Path
 
 import numpy as np
-from rooms import FAR, ROOT, SIZES, Solid, hit, save, skin, some_photos, turned
+from rooms import FAR, SIZES, Solid, hit, make_scenes, save, skin, some_photos, turned
 
 SUN_SHADE = 0.35  # light that is left in a shadow
 
@@ -147,9 +144,9 @@ def _camera(random: np.random.Generator, height: int, width: int) -> tuple[np.nd
     return eye, (forward + across[..., None] * right + below[..., None] * down).reshape(-1, 3)
 
 
-def render(random: np.random.Generator, photos: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def render(random: np.random.Generator, photos: list[np.ndarray], scale: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """One scene: picture (H, W, 3) uint8 and inverse depth in 1/metres (H, W) float32; the sky is 0."""
-    height, width = SIZES[random.integers(len(SIZES))]
+    height, width = (side * scale for side in SIZES[random.integers(len(SIZES))])
     eye, d = _camera(random, height, width)
     solids = [s for s in populate(random) if np.linalg.norm((s.centre - eye)[[0, 2]]) > s.half[0] + 0.6]
     t = np.where(d[:, 1] < -1e-4, -eye[1] / np.minimum(d[:, 1], -1e-4), FAR)
@@ -198,28 +195,12 @@ def render(random: np.random.Generator, photos: list[np.ndarray]) -> tuple[np.nd
     return (picture * 255).astype(np.uint8).reshape(height, width, 3), disparity.reshape(height, width)
 
 
-def _make(task: tuple[int, Path, list[Path]]) -> None:
-    number, out, pool = task
+def _make(task: tuple[int, Path, list[Path], int]) -> None:
+    number, out, pool, scale = task
     random = np.random.default_rng([1, number])
-    picture, disparity = render(random, some_photos(random, pool))
+    picture, disparity = render(random, some_photos(random, pool), scale)
     save(out / f"street_{number:05d}.npz", picture, disparity)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "training")
-    parser.add_argument("--count", type=int, default=130)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    options = parser.parse_args()
-    out = options.cache / "streets"
-    out.mkdir(parents=True, exist_ok=True)
-    pool = sorted((options.cache / "labels").glob("*.npz"))
-    tasks = [(n, out, pool) for n in range(options.count) if not (out / f"street_{n:05d}.npz").exists()]
-    with mp.get_context("spawn").Pool(options.workers) as workers:
-        for count, _ in enumerate(workers.imap_unordered(_make, tasks), 1):
-            if count % 100 == 0:
-                print(f"{count} streets", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    make_scenes("street", _make, 130)

@@ -1,4 +1,4 @@
-"""The two teacher networks at any picture size, and the scene classifier that says how far to trust the second.
+"""The two teacher networks at any picture size.
 
 Nothing here is shipped: teachers label photos once (see prepare.py) and are forgotten.
 """
@@ -10,23 +10,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-import torch
-from network import Encoder, pretrained_state
 from onnx import numpy_helper
 from PIL import Image
-from torch.nn import functional as F
 
 GENERAL = "tcmonodepth_small_192x320.onnx"
 INDOOR = "fastdepth_nyu_224x224.onnx"
 GENERAL_AREA = 192 * 320  # pixels: the size that the general teacher was exported for
-
-# ImageNet classes (0-based) that name a room or furniture that fills one. Close-ups of things are left out:
-# the indoor teacher knows rooms seen from 1 to 10 metres and nothing else.
-_ROOM_CLASSES = (
-    410, 423, 424, 431, 435, 453, 454, 467, 493, 495, 498, 509, 516, 520, 526, 527, 532, 534, 548, 553, 559, 564,
-    579, 582, 598, 619, 624, 648, 651, 664, 703, 736, 743, 750, 753, 760, 762, 765, 782, 788, 789, 794, 799, 819,
-    827, 831, 846, 851, 854, 857, 861, 865, 876, 881, 894, 896, 897, 904, 905,
-)  # fmt: skip
 
 
 def _session(model: onnx.ModelProto | str, threads: int) -> ort.InferenceSession:
@@ -103,31 +92,10 @@ class Indoor:
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self._session = _session(str(folder / INDOOR), threads)
 
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        """Inverse metres (H, W) float32 at the photo's size."""
-        height, width = _fit(image, 224 * 288)
+    def __call__(self, image: Image.Image, area: float = 1.0) -> np.ndarray:
+        """Inverse metres (H, W) float32 at the photo's size; `area` in units of 224 x 288 pixels."""
+        height, width = _fit(image, area * 224 * 288)
         x = _tensor(image, height, width) / 255
         out = self._session.run(None, {"input": x})[0][0, 0]
         out = (out + self._session.run(None, {"input": np.ascontiguousarray(x[..., ::-1])})[0][0, 0, :, ::-1]) / 2
         return _resized(1 / np.clip(out, 0.3, 12.0), image.size)
-
-
-class SceneClassifier:
-    """How likely a photo shows a room: the ImageNet head of the same EfficientNet-Lite."""
-
-    def __init__(self, variant: str = "lite0") -> None:
-        state = pretrained_state(variant)
-        self._encoder = Encoder(variant)
-        self._encoder.load_state_dict({k: v for k, v in state.items() if k in self._encoder.state_dict()})
-        self._encoder.eval()
-        self._state = state
-
-    @torch.inference_mode()
-    def __call__(self, image: Image.Image) -> float:
-        """Probability (0..1) summed over the classes that name rooms and large furniture."""
-        x = torch.from_numpy(_tensor(image, 256, 256)) / 127.5 - 1
-        s = self._state
-        x = F.conv2d(self._encoder(x)[-1], s["_conv_head.weight"])
-        x = F.batch_norm(x, s["_bn1.running_mean"], s["_bn1.running_var"], s["_bn1.weight"], s["_bn1.bias"], eps=1e-3)
-        logits = F.linear(F.relu6(x).mean((2, 3)), s["_fc.weight"], s["_fc.bias"])
-        return float(logits.softmax(1)[0, list(_ROOM_CLASSES)].sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import math
 import subprocess
@@ -28,14 +29,19 @@ def recipe():
     """The modules of models/training/, which are scripts beside one another and not a package."""
     sys.path.insert(0, str(TRAINING))
     try:
+        import cached
         import dataset
         import export
+        import interiors
+        import layout
         import losses
         import network
+        import outlines
+        import paste
         import rooms
         import streets
 
-        parts = (dataset, export, losses, network, rooms, streets)
+        parts = (cached, dataset, export, interiors, layout, losses, network, outlines, paste, rooms, streets)
         yield {module.__name__: module for module in parts}
     finally:
         sys.path.remove(str(TRAINING))
@@ -66,9 +72,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder / "labels" / f"{name}.npz",
             image=rgb,
             disparity=disparity.astype(np.float16),
+            expert=disparity[::-1].astype(np.float16),
             share=np.float32(0.2),
         )
         number += 1
+    (folder / "held_out").mkdir()
+    rgb, disparity = picture(random, 96, 64)
+    np.savez(folder / "held_out" / "room_90000.npz", image=rgb, disparity=disparity.astype(np.float16), share=0.0)
     return folder
 
 
@@ -165,6 +175,7 @@ def test_held_out_photos_are_never_cut_into_batches(recipe) -> None:
     for number in range(200):
         name = f"photo_{number:03d}"
         assert recipe["dataset"].is_validation(name) == _is_held_out(name)
+        assert recipe["dataset"].is_validation(f"{name}.2") == _is_held_out(name)  # nor any view of them
 
 
 def test_batches_have_one_shape_and_sane_values(recipe, cache: Path) -> None:
@@ -172,17 +183,106 @@ def test_batches_have_one_shape_and_sane_values(recipe, cache: Path) -> None:
     areas = [64 * 96] * 4 + [128 * 128] * 4
     batches = recipe["dataset"].Batches([(samples, 1.0)], batch=3, seed=0, area=lambda step: areas[step])
     made = list(itertools.islice(batches, 8))
-    assert max(image.shape[2] * image.shape[3] for image, _ in made[:4]) < 96 * 128
-    assert min(image.shape[2] * image.shape[3] for image, _ in made[4:]) > 96 * 128
+    assert max(image.shape[2] * image.shape[3] for image, *_ in made[:4]) < 96 * 128
+    assert min(image.shape[2] * image.shape[3] for image, *_ in made[4:]) > 96 * 128
     later = recipe["dataset"].Batches([(samples, 1.0)], 3, 0, lambda step: areas[step], first=5)
-    assert torch.equal(next(iter(later))[0], made[5][0])
-    for image, disparity in made:
-        assert image.shape[0] == 3
-        assert image.shape[2:] == disparity.shape[1:]
+    for again, before in zip(next(iter(later)), made[5], strict=True):
+        assert torch.equal(again, before)
+    for image, maps, hold, shares in made:
+        assert image.shape[1] == 3
+        assert maps.shape == (3, 2, *image.shape[2:])
         assert [side % 32 for side in image.shape[2:]] == [0, 0]
         assert float(image.min()) >= 0
         assert float(image.max()) <= 1
-        assert torch.isfinite(disparity).all()
+        assert torch.isfinite(maps).all()
+        assert hold.shape == (3,)
+        assert torch.allclose(shares, torch.full((3,), 0.2))
+
+
+def test_scenes_with_exact_depth_are_their_own_expert(recipe, cache: Path) -> None:
+    photos = recipe["dataset"].Samples(sorted((cache / "labels").glob("*.npz")))
+    scenes = recipe["dataset"].Samples(sorted((cache / "held_out").glob("*.npz")))
+    _, maps = photos.tensors(0)
+    assert torch.equal(maps[1], maps[0].flip(0))
+    _, maps = scenes.tensors(0)
+    assert torch.equal(maps[1], maps[0])
+
+
+def test_a_step_has_its_size_by_its_number_alone_and_sizes_come_as_often_as_they_should() -> None:
+    sys.path.insert(0, str(TRAINING))
+    try:
+        from train import FIRST_AREAS, LAST_AREAS, area_of
+    finally:
+        sys.path.remove(str(TRAINING))
+    for shares in (FIRST_AREAS, LAST_AREAS):
+        assert sum(share for _, share in shares) == pytest.approx(1)
+        areas = [area_of(step, shares) for step in range(2000)]
+        assert areas == [area_of(step, shares) for step in range(2000)]
+        for area, share in shares:
+            assert areas.count(area) / 2000 == pytest.approx(share, abs=0.04)
+
+
+def test_every_listed_interior_has_a_kind_and_is_listed_once(recipe) -> None:
+    interiors = recipe["interiors"]
+    kinds = interiors.listed()
+    lines = interiors.LIST.read_text().splitlines()
+    assert sum(len(line.partition(":")[2].split()) for line in lines if not line.startswith("#")) == len(kinds) > 200
+    assert set(kinds.values()) == set(interiors.SHARES) == set(interiors.VIEWS)
+
+
+@pytest.mark.parametrize("size", [(400, 300), (300, 400), (448, 120), (90, 60)])
+def test_a_view_is_a_part_of_its_photo_and_the_same_each_time(recipe, size: tuple[int, int]) -> None:
+    from PIL import Image
+
+    interiors = recipe["interiors"]
+    across = np.linspace(10, 250, size[0])[None].repeat(size[1], 0)
+    down = np.linspace(10, 250, size[1])[:, None].repeat(size[0], 1)
+    photo = Image.fromarray(np.stack([across, down, np.full_like(across, 60)], 2).astype(np.uint8))
+    seen = [np.asarray(interiors.view(photo, f"photo.{number}"), np.float32) for number in (1, 1, 2)]
+    assert np.array_equal(seen[0], seen[1])
+    assert seen[0].shape != seen[2].shape or not np.array_equal(seen[0], seen[2])
+    for view in seen:
+        assert max(view.shape) == interiors.VIEW_SIDE
+        assert view[..., 2].min() > 55  # nothing from outside of the photo, which would be black
+        whole = np.asarray(photo, np.float32)
+        assert np.ptp(view[..., 0]) <= np.ptp(whole[..., 0])
+        columns, rows = view[..., 0].mean(0), view[..., 1].mean(1)
+        assert np.corrcoef(rows, np.arange(len(rows)))[0, 1] > 0.99  # upright
+        assert abs(np.corrcoef(columns, np.arange(len(columns)))[0, 1]) > 0.99  # either way round
+
+
+def test_the_thing_in_front_is_found_only_where_its_outline_is_a_jump(recipe) -> None:
+    foreground, ground = recipe["paste"].foreground, torch.linspace(0, 1, 96)[:, None].expand(96, 128)
+    near = torch.zeros(96, 128)
+    near[30:80, 40:90] = 3
+    mask = foreground(ground + near)
+    assert torch.equal(mask, torch.nn.functional.pad(torch.ones(46, 46), (42, 40, 32, 18)).bool())
+    assert foreground(torch.linspace(0, 3, 128).expand(96, 128)) is None  # near on one side, but by no jump
+    assert foreground(ground) is None
+    assert foreground(torch.zeros(96, 128)) is None
+
+
+def test_what_is_pasted_is_nearer_than_what_it_hides_and_crisp(recipe) -> None:
+    pasted = 0
+    for seed in range(12):
+        random = torch.Generator().manual_seed(seed)
+        image, other = torch.zeros(3, 96, 128), torch.ones(3, 96, 128)
+        disparity = torch.linspace(0, 1, 96)[:, None].repeat(1, 128)
+        others = torch.zeros(96, 128)
+        others[30:80, 40:90] = 3
+        before = disparity.clone()
+        if not recipe["paste"].paste(image, disparity, other, others, random):
+            assert not image.any()
+            assert torch.equal(disparity, before)
+            continue
+        changed = disparity != before
+        pasted += 1
+        assert torch.equal(changed, image[0] > 0.5)
+        inside, outside = disparity[changed].min(), disparity[~changed]
+        around = torch.nn.functional.max_pool2d(changed[None, None].float(), 5, 1, 2)[0, 0].bool() & ~changed
+        assert inside > disparity[around].float().quantile(0.9)
+        assert torch.equal(outside, before[~changed])
+    assert pasted >= 8
 
 
 def test_rooms_hit_solids_where_geometry_says(recipe) -> None:
@@ -268,13 +368,123 @@ def test_an_exported_network_is_trained_further(recipe, exported: Path, cache: P
         assert 0 < float((trained(image) - wanted).abs().max()) < 0.2 * spread
 
 
-def test_the_exported_network_sees_a_picture_and_its_mirror_image_alike(recipe, cache: Path) -> None:
+def test_the_smaller_mirrored_view_has_its_share(recipe, cache: Path) -> None:
     net = recipe["export"].load(_checkpoint(cache))
-    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, 128, 192, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        there, alone = net(image), net.net(image)
-        assert torch.allclose(net(image.flip(-1)).flip(-1), there, atol=1e-5)
-        assert not torch.allclose(alone, there, atol=1e-5)
+        both, alone = net(image), net.net(image)
+        assert float((both - alone).abs().max()) > 1e-4
+        net.share = 0.0
+        assert torch.allclose(net(image), alone, atol=1e-4)
+
+
+def test_two_views_that_agree_but_for_scale_and_shift_change_nothing(recipe) -> None:
+    class Ramp(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            found = image.mean(1)
+            return found if image.shape[-1] == 192 else 3 * found + 7
+
+    image = torch.linspace(0, 1, 192).expand(1, 3, 128, 192)
+    found = recipe["export"].TwoViews(Ramp())(image)
+    assert torch.allclose(found, image.mean(1), atol=0.01)
+
+
+def test_a_layout_that_sees_no_room_changes_nothing_and_one_that_does_moves_large_shapes(recipe) -> None:
+    laid_out, cell = recipe["network"].laid_out, recipe["network"].CELL
+    fine = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0))
+    indoor = torch.linspace(0, 5, 6).expand(1, 1, 4, 6)
+    none, room = torch.zeros_like(indoor), torch.full((1, 1, 1, 1), 30.0)
+    assert torch.allclose(laid_out(fine, (indoor, none, -room)), fine, atol=1e-5)
+    means = torch.nn.functional.avg_pool2d(laid_out(fine, (indoor, none, room)), cell)[..., 1:-1]
+    assert torch.allclose(means, indoor[..., 1:-1], atol=0.15)
+
+
+def test_a_change_of_large_shapes_keeps_outlines_and_sinks_no_ring(recipe) -> None:
+    fitted, pool = recipe["network"].fitted, torch.nn.functional.avg_pool2d
+    wall = torch.zeros(1, 1, 160, 160)
+    thing = wall.clone()
+    thing[..., 64:96, 64:96] = 3
+    assert torch.allclose(fitted(thing, torch.zeros(1, 1, 10, 10)), thing, atol=1e-5)
+    assert torch.allclose(fitted(thing, torch.full((1, 1, 10, 10), 2.0)), thing + 2, atol=1e-4)
+    found = fitted(thing, -0.5 * pool(thing, 16))  # half as near: in the end half the step
+    assert 1 < float(found[..., 80, 80]) < 2
+    assert float(found.min()) > -0.1  # added as it is, it would sink the wall by half of that step
+    jumps = found[0, 0, 80].diff()
+    assert set(jumps.abs().topk(2).indices.tolist()) == {63, 95}
+    assert float(jumps[63]) > 1
+
+
+def test_the_first_layers_swallow_the_scale_of_the_maps(recipe) -> None:
+    layout, network = recipe["layout"], recipe["network"]
+    random = torch.Generator().manual_seed(0)
+    batch = {
+        "deep": 5 + 3 * torch.randn(2, 12, 4, 6, generator=random),
+        "shallow": 0.1 * torch.randn(2, 8, 8, 12, generator=random) - 2,
+    }
+    scale, net = layout.Scale([batch]), network.Layout(12, 8, 16)
+    scaled = scale(batch)
+    assert all(float(part.mean().abs()) < 0.01 and abs(float(part.std()) - 1) < 0.1 for part in scaled)
+    plain = scale.swallowed(net)(batch["deep"], batch["shallow"])
+    for wanted, found in zip(net(*scaled), plain, strict=True):
+        assert torch.allclose(wanted, found, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def finished(exported: Path, cache: Path) -> Path:
+    """A network with a layout and new outlines, each trained for a moment."""
+    common = (
+        "--cache", cache, "--start", exported, "--variant", "tiny", "--files", 2, "--steps", 3, "--workers", 1,
+    )  # fmt: skip
+    run("layout.py", *common, "--width", 16)
+    run("outlines.py", *common)
+    out = cache / "finished.onnx"
+    parts = [cache / f"run-{name}" / "checkpoint.pt" for name in ("outlines", "layout")]
+    run("export.py", "--checkpoint", parts[0], "--layout", parts[1], "--out", out)
+    return out
+
+
+def test_later_trainings_change_their_own_parts_alone(recipe, finished: Path, exported: Path, cache: Path) -> None:
+    before, after = (recipe["network"].from_onnx(path, "tiny") for path in (exported, finished))
+    assert before.layout is None
+    stored = torch.load(cache / "run-layout" / "checkpoint.pt", weights_only=True)["layout"]
+    changed = set()
+    for name, value in after.state_dict().items():
+        if name.startswith("layout."):
+            assert torch.allclose(value, stored[name.removeprefix("layout.")], atol=2e-3, rtol=2e-3), name
+        elif not torch.allclose(value, before.state_dict()[name], atol=1e-6):
+            changed.add(name)
+    assert changed
+    assert all(name.startswith(recipe["outlines"].PARTS) for name in changed)
+    for name in ("layout", "outlines"):
+        log = (cache / f"run-{name}" / "log.csv").read_text().splitlines()
+        assert log[0].startswith("step,minutes,loss,photos_")
+        assert [line.split(",")[0] for line in log[1:]] == ["0", "3"]
+
+
+def test_a_part_whose_training_was_stopped_goes_on_as_if_it_had_not_been(
+    recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = recipe["cached"]
+    monkeypatch.setattr(cached, "SAVE_STEPS", 2)
+    options = argparse.Namespace(rate=0.1, steps=7, files=3)
+    numbers = torch.arange(12.0).reshape(3, 4)
+
+    def trained(folder: Path, stop: int = 100) -> torch.Tensor:
+        torch.manual_seed(0)
+        part = torch.nn.Linear(4, 1)
+        left = iter(range(stop))
+
+        def loss_of(number: int) -> torch.Tensor:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return (part(numbers[number]) - number).square().sum()
+
+        cached.train(folder, part, options, 1, loss_of, dict)
+        return part.weight.detach()
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "parts", 5)  # kept after four
+    assert torch.equal(trained(tmp_path / "parts", 3), trained(tmp_path / "whole"))
 
 
 def test_rebuilding_with_other_networks_weights_is_refused(recipe, exported: Path) -> None:
