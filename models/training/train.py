@@ -171,7 +171,9 @@ def expert_loss(answer: Tensor, wanted: Tensor, hold: Tensor) -> Tensor:
 def start_network(options: argparse.Namespace) -> DepthNet:
     """ImageNet's weights in the encoder, random ones, or an exported network to go on with."""
     if options.start:
-        return from_onnx(options.start, options.variant)
+        net = from_onnx(options.start, options.variant)
+        net.layout = None  # it fits the maps of the network that it was trained on
+        return net
     return build(options.variant, not options.scratch)
 
 
