@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,21 @@ def test_both_clients_can_do_the_same() -> None:
     assert names == {name for name in vars(AsyncClient) if not name.startswith("_")} - {"aclose"}
     assert names >= {"submit", "job", "jobs", "cancel", "events", "follow", "wait", "download", "system"}
     assert Client.job.__doc__ == operations.job.__doc__
+
+
+def test_a_closed_client_says_that_it_is() -> None:
+    knowing = Client("http://127.0.0.1:1")
+    knowing.close()
+    with pytest.raises(ServerError, match="was closed"):
+        knowing.system()
+
+    async def later() -> None:
+        knowing = AsyncClient("http://127.0.0.1:1")
+        await knowing.aclose()
+        with pytest.raises(ServerError, match="was closed"):
+            await knowing.end_preview("p1")
+
+    asyncio.run(later())
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

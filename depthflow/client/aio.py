@@ -13,6 +13,7 @@ import httpx
 from depthflow.client import driving, operations
 from depthflow.client.address import Address
 from depthflow.client.steps import Call, Flow, Give, Open, Read, Reply, Send, Shut, Sleep, Step, Stream
+from depthflow.errors import ServerError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -137,6 +138,8 @@ class _Run(Generic[T]):
         return step
 
     async def _carry_out(self, step: Step) -> Any:
+        if self._http.is_closed and isinstance(step, (Send, Open)):
+            raise ServerError("the client was closed")
         match step:
             case Send(call):
                 return await self._send(call)

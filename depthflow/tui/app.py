@@ -95,6 +95,7 @@ class DepthFlowApp(App[None]):
         return super().run(*args, **kwargs)
 
     def on_mount(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(_in_the_loop)
         self._take_keys(self.preferences.keys)
         for message, hint in self.preferences.problems:
             self.notify(_two(message, hint), title="Settings of the interface", severity="warning", timeout=12)
@@ -218,6 +219,13 @@ class DepthFlowApp(App[None]):
                 self.jobs_changed.publish(news)
             case SystemChanged():
                 self.system_changed.publish(news)
+
+
+def _in_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # A stream that is given up just when a packet comes: anyio tells a future that nobody waits for any more.
+    if isinstance(context.get("exception"), asyncio.InvalidStateError) and "set_result" in str(context.get("handle")):
+        return
+    loop.default_exception_handler(context)
 
 
 def _two(message: str, hint: str) -> str:

@@ -117,12 +117,12 @@ class FakePreviews:
             "frames": self._frames,
         }
 
-    def frame(self, *, problem: str = "", hint: str = "") -> None:
+    def frame(self, *, problem: str = "", hint: str = "", number: int = 0) -> None:
         """Send one to whoever reads."""
         width, height = (0, 0) if problem else (self._asked["width"], self._asked["height"])
         pixels = bytes(self.colour) * (width * height)
         for queue in self._queues.values():
-            queue.put_nowait(Frame(self.revision, 0, width, height, pixels, problem, hint))
+            queue.put_nowait(Frame(self.revision, number, width, height, pixels, problem, hint))
 
     def expire(self) -> None:
         """End all, as the daemon does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fakes import FakeLink
 
@@ -24,3 +26,16 @@ async def test_the_link_is_closed_at_the_end() -> None:
     async with app.run_test():
         assert not link.closed
     assert link.closed
+
+
+async def test_a_stream_that_is_given_up_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    async with DepthFlowApp(link=FakeLink()).run_test():  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        given_up: asyncio.Future[None] = loop.create_future()
+        given_up.cancel()
+        loop.call_soon(given_up.set_result, None)
+        await asyncio.sleep(0)
+        assert not caplog.records
+        loop.call_soon(int, "one")
+        await asyncio.sleep(0)
+        assert "invalid literal" in str(caplog.records[0].exc_info)

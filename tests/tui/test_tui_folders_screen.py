@@ -25,10 +25,11 @@ from textual.widgets import Checkbox, Input, Select, Static, TextArea
 
 from depthflow.errors import ServerError
 from depthflow.tui.app import DepthFlowApp
-from depthflow.tui.folders.asking import ChooseFolder, Sure
+from depthflow.tui.folders.asking import ChooseFolder
 from depthflow.tui.folders.edit import EditFolder
 from depthflow.tui.folders.panes import FolderList, Pane
 from depthflow.tui.folders.rules import RulesForm, RulesText
+from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.folders import FoldersScreen
 from depthflow.tui.screens.queue import QueueScreen
 
@@ -315,7 +316,7 @@ async def test_removing_asks_first_and_says_that_files_stay(
     async with opened(link) as pilot:
         await pilot.press(key)
         await pilot.pause()
-        assert isinstance(pilot.app.screen, Sure)
+        assert isinstance(pilot.app.screen, Confirm)
         assert "stay where they are" in str(pilot.app.screen.query(Static).first().render())
         link.client.answers["folders"] = some_folders()[1:]
         await pilot.press(answer)
@@ -350,10 +351,10 @@ async def test_deleting_photos_is_confirmed(commands: Commands, answer: str, sav
         sheet = pilot.app.screen
         sheet.query_one("#after", Select).value = "delete"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Sure))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
         assert "for good" in str(pilot.app.screen.query(Static).first().render())
         await pilot.press(answer)
-        await until(pilot, lambda: not isinstance(pilot.app.screen, Sure))
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Confirm))
         await pilot.pause()
         await settled(pilot)
         changed = [command for command in commands.asked("rules") if "after=delete" in command]
@@ -389,7 +390,7 @@ async def test_rules_are_edited_as_text_and_a_mistake_points_at_its_line(command
         assert area.cursor_location == (1, 0)
         assert commands.data[-1] == "hold = true\nafer = 1\n"
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Sure))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
         await pilot.press("n")
         await until(pilot, lambda: pilot.app.screen is sheet)
         commands.answers["rules"] = rules_said(text="hold = true\n")

@@ -24,8 +24,9 @@ from depthflow.tui import opening, thumbnails
 from depthflow.tui.app import DepthFlowApp
 from depthflow.tui.link import JobsChanged, SystemChanged
 from depthflow.tui.screens.add_photos import AddPhotos, PhotoTree, completed
+from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.queue import QueueScreen
-from depthflow.tui.screens.queue_sheets import Again, Leave, Sure
+from depthflow.tui.screens.queue_sheets import Again, Leave
 from depthflow.tui.widgets import jobtable
 from depthflow.tui.widgets.filterbar import Search
 from depthflow.tui.widgets.jobpane import JobPane
@@ -373,12 +374,12 @@ async def test_a_queued_job_is_cancelled_at_once_a_running_one_after_a_question(
         await until(pilot, lambda: link.jobs.counts["cancelled"] == 1)
         assert "1 job cancelled" in said(screen)
         await pilot.press("home", "c")
-        await until(pilot, lambda: isinstance(screen.app.screen, Sure))
+        await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
         await pilot.press("n")
         await until(pilot, lambda: screen.app.screen is screen)
         assert len(link.asked("cancel")) == 1
         await pilot.press("c")
-        await until(pilot, lambda: isinstance(screen.app.screen, Sure))
+        await until(pilot, lambda: isinstance(screen.app.screen, Confirm))
         await pilot.press("y")
         await until(pilot, lambda: link.asked("cancel")[1:] == [("cancel", 5)])
 
@@ -626,11 +627,31 @@ async def test_a_path_is_completed_and_sent(photos: Path, monkeypatch: pytest.Mo
         assert path.has_focus
         path.value = f"{photos}/d"
         path.cursor_position = len(path.value)
-        await until(pilot, lambda: path._suggestion == f"{photos}/dog.png")
-        await pilot.press("tab")
-        assert path.value == f"{photos}/dog.png"
+        await pilot.press("tab")  # it does not wait for the suggestion
+        await until(pilot, lambda: path.value == f"{photos}/dog.png")
         await pilot.press("enter")
         await until(pilot, lambda: len(link.asked("submit")) == 1)
+
+
+async def test_a_path_is_begun_anywhere_and_not_left_half_written(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    async with queue() as (pilot, screen, _):
+        rung: list[bool] = []
+        monkeypatch.setattr(screen.app, "bell", lambda: rung.append(True))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(screen.app.screen, AddPhotos))
+        path = screen.app.screen.query_one("#path", Input)
+        await until(pilot, lambda: screen.app.screen.query_one("#tree").has_focus)
+        await pilot.press("slash", *"nowhere")
+        assert path.value == "/nowhere"
+        await pilot.press("tab")
+        await until(pilot, lambda: rung)
+        assert path.has_focus
+        path.value = f"{photos}/dog.png"
+        await pilot.press("tab")
+        await until(pilot, lambda: not path.has_focus)
 
 
 async def test_a_path_that_is_not_there_is_said(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -706,11 +727,13 @@ async def test_quitting_asks_if_a_daemon_of_ours_has_work() -> None:
     ],
 )
 async def test_quitting_does_not_ask_where_nothing_is_lost(private: bool, shared: bool, jobs: list[Job] | None) -> None:
-    async with queue(Answers(jobs)) as (pilot, _, link):
+    async with queue(Answers(jobs)) as (pilot, screen, link):
+        app = screen.app
         link.private, link.shared = private, shared
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: link.closed)
-        assert link.kept is False
+        await until(pilot, lambda: not app.is_running)
+    assert link.closed
+    assert link.kept is False
 
 
 # -- how it looks ----------------------------------------------------------------------------------------------------

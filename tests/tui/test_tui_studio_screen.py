@@ -83,9 +83,18 @@ async def test_views_go_round(tmp_path: Path) -> None:
         assert run.screen.view == "result"
 
 
+async def test_a_frame_that_comes_while_the_screen_goes_is_nothing(tmp_path: Path) -> None:
+    async with studio(tmp_path) as run:
+        frame = run.screen._frame
+        assert frame is not None
+        await run.screen.query_one("#studio").remove()
+        run.screen._take_frame(frame)
+        run.screen._take_trouble(UsageError("late"))
+
+
 async def test_space_pauses(tmp_path: Path) -> None:
     async with studio(tmp_path) as run:
-        run.screen.set_focus(None)
+        assert run.screen.query_one(ParameterList).has_focus
         await run.press("space")
         await run.until(lambda: run.link.client.calls("change_preview") == [{"paused": True}])
         assert "paused" in run.row(38)
@@ -412,6 +421,9 @@ async def test_a_photo_is_chosen_by_its_path(tmp_path: Path) -> None:
         await run.press("o")
         await run.until(lambda: run.app.screen.query("#recent"))
         assert run.app.screen.query_one("#recent", OptionList).get_option_at_index(0).id == photo
+        run.model.photo = ""
+        await run.press("enter")  # nothing typed: the last one
+        assert run.model.photo == photo
 
 
 async def test_a_job_is_opened_with_what_it_says(tmp_path: Path) -> None:

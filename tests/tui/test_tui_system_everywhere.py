@@ -9,6 +9,7 @@ import pytest
 from fakes import FakeLink
 from test_tui_system_screen import ended, settle, until
 from textual.command import CommandList
+from textual.geometry import Region
 from textual.widgets import Input
 
 from depthflow import paths
@@ -200,8 +201,9 @@ async def test_confirmations_take_y_n_and_escape() -> None:
     async with app.run_test() as pilot:
         for key, answer in (("y", True), ("n", False), ("escape", False), ("enter", False)):
             heard: list[bool | None] = []
-            app.push_screen(Confirm("Remove", "It is gone then.", yes="Remove"), heard.append)
+            app.push_screen(Confirm("Remove [b]?", "It is gone then.", yes="Remove"), heard.append)
             await pilot.pause()
+            assert "Remove [b]?" in app.screen.query_one(".dialog").render_lines(Region(0, 0, 64, 1))[0].text
             await pilot.press(key)
             await pilot.pause()
             assert heard == [answer]

@@ -1,4 +1,4 @@
-"""Sheets that ask: whether something is to be done that cannot be undone, and for a folder."""
+"""A sheet that asks for a folder."""
 
 from __future__ import annotations
 
@@ -12,42 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
-
-
-class Sure(ModalScreen[bool]):
-    """Yes or no; escape is no.
-
-    Args:
-        title, text: what it is about, and what cannot be undone.
-        yes: what the button does.
-    """
-
-    CSS_PATH = "sheets.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No", id="sure.no"),
-        Binding("y", "answer(True)", "Yes", id="sure.yes"),
-    ]
-
-    def __init__(self, title: str, text: str, *, yes: str) -> None:
-        super().__init__()
-        self._title, self._text, self._yes = title, text, yes
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="sheet narrow") as sheet:
-            sheet.border_title = Text(self._title)
-            yield Static(Text(self._text))
-            with Horizontal(classes="buttons"):
-                yield Button("No (esc)", id="no", compact=True)
-                yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one("#no").focus()
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
-
-    def action_answer(self, yes: bool) -> None:
-        self.dismiss(yes)
 
 
 class FolderTree(DirectoryTree):
@@ -87,7 +51,7 @@ class ChooseFolder(ModalScreen[Path | None]):
         self._title, self._start = title, start
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="sheet tall") as sheet:
+        with Vertical(classes="folder-sheet tall") as sheet:
             sheet.border_title = Text(self._title)
             sheet.border_subtitle = "enter opens · backspace goes up · ctrl+s chooses · esc"
             yield Static(id="chosen", classes="muted")

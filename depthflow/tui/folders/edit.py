@@ -56,7 +56,7 @@ class EditFolder(ModalScreen[dict[str, Any] | None]):
 
     def compose(self) -> ComposeResult:
         folder = self._folder
-        with Vertical(classes="sheet") as sheet:
+        with Vertical(classes="folder-sheet") as sheet:
             sheet.border_title = "Watch a folder" if folder is None else Text(f"Folder {folder.name}")
             sheet.border_subtitle = "ctrl+o browse · ctrl+s save · esc"
             with VerticalScroll(classes="fields"):

@@ -16,8 +16,8 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from depthflow.errors import DepthFlowError
 from depthflow.tui import commands
-from depthflow.tui.folders.asking import Sure
 from depthflow.tui.folders.words import RulesHere
+from depthflow.tui.screens.asking import Confirm
 
 UNSAID = ""
 """The file says nothing: what is above it holds."""
@@ -67,7 +67,7 @@ class RulesForm(ModalScreen[dict[str, Any] | None]):
 
     def compose(self) -> ComposeResult:
         rules = self._rules
-        with Vertical(classes="sheet") as sheet:
+        with Vertical(classes="folder-sheet") as sheet:
             sheet.border_title = Text(f"Rules of {rules.folder}")
             sheet.border_subtitle = "ctrl+s save · esc"
             with VerticalScroll(classes="fields"):
@@ -122,7 +122,7 @@ class RulesForm(ModalScreen[dict[str, Any] | None]):
             return
         deletes = self._value("after") == "delete" and self._rules.after != "delete"
         if deletes and not await self.app.push_screen_wait(
-            Sure(DeletesPhotos.TITLE, DeletesPhotos.TEXT, yes="Delete them")
+            Confirm(DeletesPhotos.TITLE, DeletesPhotos.TEXT, yes="Delete them")
         ):
             return
         result = await commands.run("daemon", "folders", "rules", self._rules.folder, "--json", *changes)
@@ -172,7 +172,7 @@ class RulesText(ModalScreen[dict[str, Any] | None]):
         self._begun = rules.text if rules.there else EMPTY
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="sheet tall") as sheet:
+        with Vertical(classes="folder-sheet tall") as sheet:
             sheet.border_title = Text(self._rules.file)
             sheet.border_subtitle = "ctrl+s save · esc"
             yield TextArea(self._begun, show_line_numbers=True, soft_wrap=False, id="text", compact=True)
@@ -188,7 +188,7 @@ class RulesText(ModalScreen[dict[str, Any] | None]):
     async def action_cancel(self) -> None:
         changed = self.query_one(TextArea).text != self._begun
         if not changed or await self.app.push_screen_wait(
-            Sure("Throw the changes away?", "What you typed is not saved.", yes="Throw away")
+            Confirm("Throw the changes away?", "What you typed is not saved.", yes="Throw away")
         ):
             self.dismiss(None)
 
@@ -198,7 +198,7 @@ class RulesText(ModalScreen[dict[str, Any] | None]):
         if (
             _after(text) == "delete"
             and _after(self._rules.text) != "delete"
-            and not await self.app.push_screen_wait(Sure(DeletesPhotos.TITLE, DeletesPhotos.TEXT, yes="Delete them"))
+            and not await self.app.push_screen_wait(Confirm(DeletesPhotos.TITLE, DeletesPhotos.TEXT, yes="Delete them"))
         ):
             return
         result = await commands.run("daemon", "folders", "rules", self._rules.folder, "--json", "--write", data=text)

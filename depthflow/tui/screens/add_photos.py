@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -144,7 +144,7 @@ class AddPhotos(Sheet):
             sheet.border_subtitle = "space marks · enter adds · tab completes"
             yield Input(
                 "" if self._photo is None else str(self._photo), compact=True, id="path", suggester=PathCompleter(),
-                placeholder="ctrl+l: a path, or several; photos and folders",
+                placeholder="/ or ctrl+l: a path, or several; photos and folders",
             )  # fmt: skip
             with Horizontal(id="look"):
                 yield PhotoTree(beginning(self._photo))
@@ -204,16 +204,42 @@ class AddPhotos(Sheet):
 
     # -- choosing --------------------------------------------------------------------------------------------------
 
+    def on_key(self, event: events.Key) -> None:
+        """A path can be begun anywhere but in a field."""
+        path = self.query_one("#path", Input)
+        if event.character in ("/", "~") and not isinstance(self.focused, Input):
+            event.stop()
+            path.value = event.character
+            path.select_on_focus = False  # or the next key would take the place of this one
+            self.set_focus(path)
+            path.cursor_position = 1
+
     def action_path(self) -> None:
         self.set_focus(self.query_one("#path"))  # at once: the next key is meant for it
 
     def action_complete(self) -> None:
         """Tab completes a path that was begun, and goes on to the next field else."""
         path = self.query_one("#path", Input)
-        if path.has_focus and path.value and path._suggestion:
-            path.action_cursor_right()
+        if path.has_focus and path.value:
+            self._go_on(path.value)
         else:
             self.focus_next()
+
+    @work(exclusive=True, group="complete")
+    async def _go_on(self, value: str) -> None:
+        """What was suggested may be of a key ago, or still on its way."""
+        path = self.query_one("#path", Input)
+        found = await asyncio.to_thread(completed, value)
+        named: list[Path] = await asyncio.to_thread(paths_in, value)
+        if path.value != value:
+            return  # typed on meanwhile
+        if found is not None and found != value:
+            path.value = found
+            path.cursor_position = len(found)
+        elif found is not None or named:
+            self.focus_next()
+        else:
+            self.app.bell()
 
     @on(DirectoryTree.FileSelected)
     def _selected(self, event: DirectoryTree.FileSelected) -> None:

@@ -38,7 +38,7 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as sheet:
-            sheet.border_title = self._title
+            sheet.border_title = Text(self._title)  # brackets in a name are no markup
             yield Static(Text(self._text))
             with Horizontal(classes="buttons"):
                 yield Button("No (esc)", id="no", compact=True)
@@ -75,7 +75,7 @@ class AskPath(ModalScreen[Path | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as sheet:
-            sheet.border_title = self._title
+            sheet.border_title = Text(self._title)  # brackets in a name are no markup
             sheet.border_subtitle = "tab completes · enter · esc"
             yield Static(Text(self._text), classes="muted")
             yield Input(self._value, suggester=PathSuggester(folders_only=self._folder), compact=True)

@@ -19,12 +19,12 @@ from textual.widgets import OptionList, Static, Tab, Tabs
 from depthflow.client.models import Folder
 from depthflow.errors import DepthFlowError, SystemError_
 from depthflow.tui import commands
-from depthflow.tui.folders.asking import Sure
 from depthflow.tui.folders.edit import EditFolder
 from depthflow.tui.folders.panes import Empty, FolderList, Pane
 from depthflow.tui.folders.rules import RulesForm, RulesText
 from depthflow.tui.folders.words import RulesHere, event_lines, facts, rules_text, waiting_lines
 from depthflow.tui.link import LinkState
+from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.base import Place
 
 PANES = (("waiting", "Waiting"), ("rules", "Rules"), ("log", "Last events"))
@@ -347,7 +347,7 @@ Every photo that is dropped into a watched folder, or a folder below it, becomes
             f"{folder.root} is watched no longer. Its photos, its results and its rules stay where they are; "
             "jobs that are queued are made."
         )
-        if await self.app.push_screen_wait(Sure(f"Remove {folder.name}?", text, yes="Remove")):
+        if await self.app.push_screen_wait(Confirm(f"Remove {folder.name}?", text, yes="Remove")):
             result = await commands.run("daemon", "folders", "remove", folder.name, "--json")
             try:
                 self._changed(result.data())

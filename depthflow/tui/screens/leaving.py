@@ -24,7 +24,8 @@ async def leave(app: DepthFlowApp) -> None:
             if answer is None:
                 return
             keep = answer == "keep"
-    if link.private and not keep and not link.shared:
-        await app.push_screen(Leaving())
-    await link.close(keep=keep)
-    app.exit()
+    if link.private and not link.shared:
+        if not keep:
+            await app.push_screen(Leaving())
+        await link.close(keep=keep)
+    app.exit()  # the screens end what they have at the daemon, and the link is closed behind them

@@ -1,4 +1,4 @@
-"""Small sheets of the queue: whether to do what cannot be undone, how to leave, and another way to make a photo."""
+"""Small sheets of the queue: how to leave, and another way to make a photo."""
 
 from __future__ import annotations
 
@@ -29,29 +29,6 @@ class Sheet(ModalScreen[Any]):
 
     def on_mount(self) -> None:
         self.query_one(".sheet", Vertical).border_title = self.TITLE_TEXT
-
-
-class Sure(Sheet):
-    """Yes or no; the answer is True or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Yes", id="sheet.yes"),
-        Binding("n", "dismiss(None)", "No", id="sheet.no"),
-    ]
-
-    def __init__(self, title: str, text: str, yes: str) -> None:
-        super().__init__()
-        self.TITLE_TEXT, self._text, self._yes = title, text, yes
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="sheet small"):
-            yield Static(Content(self._text))
-            with Horizontal(classes="buttons"):
-                yield Button("No (n)", id="no", compact=True)
-                yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(True if event.button.id == "yes" else None)
 
 
 class Leave(Sheet):

@@ -17,8 +17,9 @@ from depthflow.tui.doing import Outcome, each
 from depthflow.tui.joblist import name_of
 from depthflow.tui.link import LinkState
 from depthflow.tui.pasted import paths_in
+from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.base import Place
-from depthflow.tui.screens.queue_sheets import Again, Sure
+from depthflow.tui.screens.queue_sheets import Again
 from depthflow.tui.widgets.jobtable import JobTable
 from depthflow.tui.widgets.offer import Offer
 
@@ -70,7 +71,7 @@ class QueueWork(Place):
             if len(jobs) == 1:
                 said = f"Cancel {name_of(jobs[0])}? It is running: what was drawn is lost."
             if not await self.app.push_screen_wait(
-                Sure("Cancel", said, "Cancel it" if len(jobs) == 1 else "Cancel them")
+                Confirm("Cancel", said, yes="Cancel it" if len(jobs) == 1 else "Cancel them")
             ):
                 return
         self._to_each(jobs, lambda job: self.link.client.cancel(job.id), "cancelled")

@@ -77,8 +77,8 @@ Choose a photo with `o`, then tune: the preview moves, and shows every change at
 | `ctrl+z` `ctrl+y` | undo, redo |
 | `x` | A or B: two versions side by side in time |
 | `v` | result, depth, photo, side by side |
-| `space` | pause the preview |
-| `t` | timeline |
+| `space` | pause the preview; on a switch, turn it |
+| `t` | timeline; `escape` closes it, `tab` goes to the parameters and back |
 | `z` `h` | only the preview, only the parameters |
 | `s` | save as a preset |
 | `c` | the command line that does the same |
@@ -130,6 +130,7 @@ class StudioScreen(Place):
         self._told = 0.0
         self._said = ""
         self._editing: Row | None = None
+        self._hearing = False
         self._opened: list[str] = []
 
     def body(self) -> ComposeResult:
@@ -219,24 +220,30 @@ class StudioScreen(Place):
         )
 
     def _take_frame(self, frame: Frame) -> None:
+        if not self.query("#preview"):
+            return  # the screen is being taken down
         if frame.problem:
             self._trouble = DepthFlowError(frame.problem, frame.hint)
             self._show_status()
             return
         self._frame, self._trouble = frame, None
         self._paint()
-        if self._editor is not None and not self.paused:
-            output = self.model.job().outputs[0]
-            frames = max(1, round(output.duration * min(RATE, max(1.0, MOST_FRAMES / output.duration))))
-            self._editor.follow(frame.number / max(1, frames - 1))
+        if self._editor is not None and not self.paused and self.at is None:
+            self._editor.follow(self._part(frame))
         now = time.monotonic()
         self._times.append(now)
         if now - self._told >= 1.0:
             self._told = now
             self._show_status()
 
+    def _part(self, frame: Frame) -> float:
+        """Where in the clip a frame of the preview is, 0 the first and 1 the last."""
+        output = self.model.job().outputs[0]
+        frames = max(1, round(output.duration * min(RATE, max(1.0, MOST_FRAMES / output.duration))))
+        return min(1.0, frame.number / max(1, frames - 1))
+
     def _take_trouble(self, trouble: DepthFlowError | None) -> None:
-        if trouble is not self._trouble:
+        if self.query("#preview") and trouble is not self._trouble:
             self._trouble = trouble
             self._show_status()
 
@@ -258,7 +265,7 @@ class StudioScreen(Place):
     def _rate(self) -> float:
         """Frames a second lately."""
         times = self._times
-        if self.paused or len(times) < 2 or time.monotonic() - times[-1] > 2.0:
+        if self.paused or self.at is not None or len(times) < 2 or time.monotonic() - times[-1] > 2.0:
             return 0.0
         return (len(times) - 1) / max(times[-1] - times[0], 1e-6)
 
@@ -275,7 +282,9 @@ class StudioScreen(Place):
         elif self.link.state is not LinkState.ONLINE:
             text.append(f"{self.link.state.value} {self.link.why}".strip(), "dim")
         else:
-            words = [self.view, "paused" if self.paused else ""]
+            editor = self._editor
+            stands = f"stands at {editor.playhead:.2f} s" if editor is not None and editor.still else ""
+            words = [self.view, "paused" if self.paused else stands]
             if self._frame is not None and self.view != "photo":
                 words.append(f"{self._frame.width} x {self._frame.height}")
                 words.append(f"{rate:.0f} frames/s" if (rate := self._rate()) >= 1 else "")
@@ -333,7 +342,8 @@ class StudioScreen(Place):
             title.append(f"  {len(model.changed)} changed", "italic dim")
         self.query_one("#title", Static).update(title)
         self._show_hint()
-        self._load_timeline()
+        if not self._hearing:
+            self._load_timeline()
         self._wish()
         self._show_status()
 
@@ -391,7 +401,12 @@ class StudioScreen(Place):
         self.query_one("#motions").display = name == "Motion"
         shown.display = name != LOOK
         shown.show([row for row in rows().values() if row.section == name and row.path != "motion.name"])
-        (self.query_one("#presets") if name == LOOK else shown).focus()
+        self._focus_side()
+
+    def _focus_side(self) -> None:
+        """The keys go to what the tab shows."""
+        shown = self.query_one(ParameterList)
+        (shown if shown.display else self.query_one("#presets")).focus()
 
     def action_tab(self, by: int) -> None:
         self._show_tab(self.query_one(TabStrip).beside(by))
@@ -515,7 +530,7 @@ class StudioScreen(Place):
         self.query_one(ParameterList).show(search(""), titled=True)
 
     def action_leave(self) -> None:
-        """Out of the search, or of typing a value, or of a hidden pane."""
+        """Out of the search, or of typing a value, or of the keyframes, or of a hidden pane."""
         if self._editing is not None:
             self._stop_editing()
         elif self.query_one("#search").display:
@@ -523,6 +538,8 @@ class StudioScreen(Place):
             self._show_tab(line.section if line is not None else self.query_one(TabStrip).chosen)
             if line is not None:
                 self.query_one(ParameterList).go_to(line.path)
+        elif self._editor is not None and self._editor.has_focus:
+            self.action_timeline()
         else:
             self.remove_class("only-left", "only-right")
             self.call_after_refresh(self._wish)
@@ -554,6 +571,9 @@ class StudioScreen(Place):
         self._show_status()
 
     def action_pause(self) -> None:
+        if self._editor is not None:
+            self._editor.action_play()  # it has the playhead
+            return
         self.paused = not self.paused
         self._times.clear()
         self._wish()
@@ -568,7 +588,10 @@ class StudioScreen(Place):
     def action_timeline(self) -> None:
         """Show the keyframes, or hide them."""
         bottom = self.query_one("#bottom")
-        if bottom.display:
+        if (open_one := self._editor) is not None:
+            if open_one.has_focus:
+                self._focus_side()
+            open_one.still = False  # what is hidden holds nothing
             bottom.display = False
             self.at = None
         else:
@@ -578,7 +601,11 @@ class StudioScreen(Place):
             if not bottom.children:
                 bottom.mount(TimelineEditor())
             self._load_timeline()
-            bottom.query_one(TimelineEditor).focus()
+            editor = bottom.query_one(TimelineEditor)
+            editor.focus()
+            if self.paused and self._frame is not None:
+                editor.stand(self._part(self._frame))
+        self._show_status()
         self.call_after_refresh(self._wish)
 
     def _load_timeline(self) -> None:
@@ -595,14 +622,22 @@ class StudioScreen(Place):
         return cast("TimelineEditor", bottom.children[0]) if bottom.display and bottom.children else None
 
     def on_timeline_editor_changed(self, event: TimelineEditor.Changed) -> None:
+        self._hearing = True  # the editor may be ahead of what it told: it is not to be taken back
         try:
             self.model.put(TIMELINE, event.timeline or None, gesture=None if event.final else TIMELINE)
         except DepthFlowError as error:
             self._say_error(error)
+            self._load_timeline()
+        finally:
+            self._hearing = False
 
     def on_timeline_editor_scrubbed(self, event: TimelineEditor.Scrubbed) -> None:
+        if self._editor is None:
+            return  # it was closed meanwhile
         self.at = event.at
+        self.paused = False  # it stands, or plays, because the editor says so
         self._wish()
+        self._show_status()
 
     def action_open(self) -> None:
         from_jobs = [job.source for job in self.link.jobs if Path(job.source).is_file()]

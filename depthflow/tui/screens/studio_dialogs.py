@@ -55,7 +55,8 @@ class PhotoDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide") as dialog:
             dialog.border_title = "Choose a photo"
-            yield Input(placeholder="Path of a photo; or paste one", id="path")
+            placeholder = "Path of a photo; or paste one" + ("; enter takes the last one" if self._recent else "")
+            yield Input(placeholder=placeholder, id="path")
             with Horizontal(id="choice"):
                 with Vertical(id="from"):
                     if self._recent:
@@ -68,7 +69,11 @@ class PhotoDialog(Dialog[str]):
             yield Label("", id="problem")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._take(event.value)
+        if event.value.strip():
+            self._take(event.value)
+        elif self._recent:  # the one that is shown
+            chosen = self.query_one("#recent", OptionList).highlighted or 0
+            self._take(self._recent[chosen])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._take(str(event.option_id))

@@ -207,6 +207,8 @@ class StudioModel:
             UsageError: it is not; nothing changes.
         """
         if state == self._state:
+            if gesture is None:
+                self._gesture = None  # a drag that ends says once more what it said last
             return
         before, base = self._state, self._base
         self._set(state)

@@ -97,6 +97,7 @@ class TimelineEditor(Widget, can_focus=True):
         same = (model.frames, model.fps) == (self.model.frames, self.model.fps)
         if same and model.data == self.model.data and self.problem == problem:
             return
+        self._let_go()
         if not same:
             self._scale = None
         self.model = model
@@ -109,6 +110,10 @@ class TimelineEditor(Widget, can_focus=True):
         if not self.still:
             self.playhead = at * self.model.last
             self._chosen = None
+
+    def stand(self, at: float) -> None:
+        """Stand at this part of the clip."""
+        self._scrub(at * self.model.last)
 
     @property
     def selected(self) -> int | None:
@@ -244,6 +249,8 @@ class TimelineEditor(Widget, can_focus=True):
         except ValueError as error:
             self.notify(str(error), severity="error")
             return False
+        if final:
+            self._let_go()
         self._settle()
         if self.model.data != before:
             self.post_message(self.Changed(self, self.model.to_dict() or {}, final=final))
@@ -479,10 +486,16 @@ class TimelineEditor(Widget, can_focus=True):
         if self._drag is None:
             return
         event.stop()
-        self._drag = None
-        self.release_mouse()
-        if self._dragged:
+        dragged = self._dragged
+        self._let_go()
+        if dragged:
             self.post_message(self.Changed(self, self.model.to_dict() or {}))
+
+    def _let_go(self) -> None:
+        """End a drag: what was dragged may be gone, or another one by now."""
+        if self._drag is not None:
+            self._drag, self._dragged = None, False
+            self.release_mouse()
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

@@ -67,6 +67,7 @@ One row a parameter: ◆ is a key, the line the value between keys.
 | `=` `-` `0` | closer, farther, everything; the wheel, too |
 | `f` | the ruler in frames or seconds |
 | `space` | play on, or stand still |
+| `escape` | close the timeline; `tab` goes to the parameters and back |
 
 Mouse: click a key to select it and drag it; drag on the ruler to scrub; a double click puts a key in.
 """

@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -75,7 +76,8 @@ class ParameterList(ScrollView, can_focus=True):
         Binding("ctrl+right", f"nudge({COARSE})", "Much more", id="parameters.more_coarse", show=False),
         Binding("home", "end(False)", "Least", id="parameters.least", show=False),
         Binding("end", "end(True)", "Most", id="parameters.most", show=False),
-        Binding("enter,space", "edit", "Set", id="parameters.set"),
+        Binding("enter", "edit", "Set", id="parameters.set"),
+        Binding("space", "flip", "Switch it", id="parameters.switch", show=False),
         Binding("backspace,delete", "reset", "Reset", id="parameters.reset"),
     ]
 
@@ -179,6 +181,13 @@ class ParameterList(ScrollView, can_focus=True):
     def action_end(self, most: bool) -> None:
         if self.row is not None and self.row.slides:
             self._put(self.row, self.row.within(self.row.soft_high if most else self.row.soft_low))
+
+    def action_flip(self) -> None:
+        """A switch is turned over; on other lines the key is somebody else's."""
+        row = self.row
+        if row is None or row.kind != "flag" or row.optional:
+            raise SkipAction
+        self.action_edit()
 
     def action_edit(self) -> None:
         line = self.line
