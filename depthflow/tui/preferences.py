@@ -6,7 +6,7 @@ pictures = "auto"            # how photos are drawn: auto, half, kitty, sixel
 welcomed = true
 
 [last]
-folder = "/home/anna/photos"
+folder = "~/photos"
 
 [keys]
 "queue.pause" = "f9"         # `depthflow tui --keys` lists the names

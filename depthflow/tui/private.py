@@ -49,7 +49,8 @@ class PrivateDaemon:
         """
         if any(find_spec(name) is None for name in ("depthflow_daemon", "distributed", "fastapi", "uvicorn")):
             raise RuntimeMissingError("the daemon is not installed", "pip install 'depthflow-studio[tui]'")
-        roots = [word for folder in dict.fromkeys((Path.home(), Path.cwd())) for word in ("--root", str(folder))]
+        # It is the user's own, and may read and write what the user may: results come to lie beside their photos.
+        roots = [word for disk in dict.fromkeys((Path.home().anchor, Path.cwd().anchor)) for word in ("--root", disk)]
         words = tempfile.TemporaryFile()  # noqa: SIM115 - it is the daemon's for as long as that runs
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "depthflow_daemon", "--leash", *roots,
