@@ -65,6 +65,9 @@ class Commands(Provider):
         yield Command("Open photo in studio…", "Choose a photo and tune its look", self.flow.action_open_photo)
         yield Command("Theme…", "Colours of the interface", self.flow.search_themes)
         yield Command("Welcome", "The first steps once more", self.flow.action_welcome)
+        yield Command(
+            "Picture of the screen", "Saved as SVG", partial(self.app.run_action, "app.screenshot"), first=False
+        )
         for preset in self._presets:
             yield Command(
                 f"Preset: {preset.name}",

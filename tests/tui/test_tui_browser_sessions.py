@@ -161,12 +161,12 @@ async def test_what_is_no_message_ends_the_page(send: Callable[..., object], cod
 
 
 async def test_a_file_is_handed_over_to_be_saved() -> None:
-    """Textual's own command in the palette makes a picture of the screen."""
+    """A command of the palette makes a picture of the screen."""
     async with serving() as server, opened(server.access.url) as open_page, open_page() as page:
         await read_until(page, b"Queue")
         await page.send_json(["stdin", "\x10"])
         await read_until(page, b"Search")
-        await page.send_json(["stdin", "screenshot\r"])
+        await page.send_json(["stdin", "picture of the screen\r"])
         got = await read_until(page, b"deliver_file_start")
         key = got.rpartition(b'"deliver_file_start", "')[2].partition(b'"')[0].decode()
         root = server.access.url.partition("/?")[0]
@@ -229,7 +229,7 @@ async def test_the_command_ends_in_peace(number: int) -> None:
 
 async def test_an_app_and_its_private_daemon_end_though_the_server_was_killed() -> None:
     async with command() as (process, address), opened(address) as open_page, open_page() as page:
-        await read_until(page, b"0 queued")
+        await read_until(page, b" queued")
         async with AsyncClient() as client:
             daemon = (await client.system()).pid
             process.kill()

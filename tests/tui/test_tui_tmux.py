@@ -96,6 +96,7 @@ def wait(look: Callable[[], T | None], tell: Callable[[], str]) -> T:
 def place(house: House) -> House:
     """Small videos, so that nobody waits for them."""
     house.file.write_text("[engine]\nworkers = 1\n")
+    house.file.with_name("tui.toml").write_text("[interface]\nwelcomed = true\n")
     house.env |= {"DEPTHFLOW_OUTPUT_SIZE": "64x48", "DEPTHFLOW_OUTPUT_FPS": "8", "DEPTHFLOW_OUTPUT_DURATION": "0.5"}
     return house
 

@@ -220,10 +220,12 @@ class AddPhotos(Sheet):
     def action_complete(self) -> None:
         """Tab completes a path that was begun, and goes on to the next field else."""
         path = self.query_one("#path", Input)
-        if path.has_focus and path.value:
-            self._go_on(path.value)
-        else:
+        if not (path.has_focus and path.value):
             self.focus_next()
+        elif path._suggestion != path.value and path._suggestion.startswith(path.value):
+            path.action_cursor_right()  # at once: the next key is meant for the whole path
+        else:
+            self._go_on(path.value)
 
     @work(exclusive=True, group="complete")
     async def _go_on(self, value: str) -> None:
