@@ -177,6 +177,7 @@ def test_running_jobs_are_stopped_and_those_that_do_not_listen_are_ended(
         (polite, "busy"),
         (deaf, "busy"),
     ]
+    until(lambda: all(worker["pid"] for worker in shop.engine.workers()))
     (pid,) = (worker["pid"] for worker in shop.engine.workers() if worker["job"] == polite)
     for job in (polite, deaf):
         shop.store.cancel(job)

@@ -170,7 +170,7 @@ async def test_the_other_ways_lead_to_their_places(choice: str, place: str) -> N
     async with app.run_test() as pilot:
         await pilot.pause()
         choose(app, choice)
-        await leave_welcome(pilot)
+        await pilot.press("enter")
         await until(pilot, lambda: app.current_mode == place)
         assert notes(app) == ""
 

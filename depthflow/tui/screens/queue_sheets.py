@@ -76,14 +76,13 @@ class Leaving(Sheet):
     """Says that the daemon is ending; nothing can be done."""
 
     TITLE_TEXT = "Quit"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "nothing", "", show=False, id="sheet.nothing")]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="sheet small"):
             yield Static("The daemon is ending; what runs is given back to the queue.")
 
-    def action_nothing(self) -> None:
-        pass
+    async def action_dismiss(self, result: object = None) -> None:
+        """No key takes it away."""
 
 
 class Again(Sheet):
