@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from system_data import Scripted, local_app, scripted
-from test_tui_system_screen import lines, settle, until
+from test_tui_system_screen import cells, lines, settle, until
 from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -34,6 +34,9 @@ def test_system(tab: str, size: tuple[int, int], snap_compare: Any) -> None:
         await settle(pilot)
         if tab == "logs":
             await until(pilot, lambda: len(lines(pilot.app)) == 6)  # type: ignore[arg-type]
+        if tab == "encoders":
+            await until(pilot, lambda: cells(pilot.app, "#encoders-table"))  # type: ignore[arg-type]
+            await pilot.pause()
 
     assert snap_compare(local_app(), terminal_size=size, run_before=show)
 
