@@ -24,6 +24,7 @@ from depthflow.tui.screens.asking import AskPath, Confirm
 from depthflow.tui.screens.base import Place
 from depthflow.tui.system.tab import grid
 from depthflow.tui.units import bar, size, span
+from depthflow.tui.widgets.fitted_table import FittedTable
 
 _COLOURS = {"good": "success", "warn": "warning", "bad": "error"}
 _BAR = 20
@@ -69,7 +70,7 @@ class ModelsScreen(Place):
 
     def body(self) -> ComposeResult:
         with Container(id="halves"):
-            yield DataTable[Text](id="models", cursor_type="row", classes="panel")
+            yield FittedTable(id="models", cursor_type="row", classes="panel")
             with VerticalScroll(id="details", classes="panel", can_focus=False):
                 yield Static(id="details-text")
         yield Static(id="activity")

@@ -18,6 +18,7 @@ from depthflow.errors import DepthFlowError
 from depthflow.tui import commands
 from depthflow.tui.system import doctor
 from depthflow.tui.system.tab import ELSEWHERE, SystemTab, grid
+from depthflow.tui.widgets.fitted_table import FittedTable
 
 _COLOURS = {"good": "success", "warn": "warning", "bad": "error"}
 
@@ -41,7 +42,7 @@ class DoctorTab(SystemTab):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="doctor-line", classes="muted")
-        yield DataTable[Text](id="checks", cursor_type="row", zebra_stripes=False, classes="panel")
+        yield FittedTable(id="checks", cursor_type="row", zebra_stripes=False, classes="panel")
         with VerticalScroll(id="check", classes="panel", can_focus=False):
             yield Static(id="check-text")
 
@@ -123,7 +124,7 @@ class EncodersTab(SystemTab):
     def compose(self) -> ComposeResult:
         yield Static("", id="encoders-line", classes="muted")
         with Vertical():
-            yield DataTable[Text](id="encoders-table", cursor_type="row", classes="panel")
+            yield FittedTable(id="encoders-table", cursor_type="row", classes="panel")
 
     def on_mount(self) -> None:
         table = self.query_one("#encoders-table", DataTable)

@@ -18,6 +18,7 @@ from depthflow.errors import DepthFlowError
 from depthflow.tui.system import entries
 from depthflow.tui.system.entries import Entry
 from depthflow.tui.system.tab import SystemTab, grid
+from depthflow.tui.widgets.fitted_table import FittedTable
 
 
 class SettingsTab(SystemTab):
@@ -38,7 +39,7 @@ class SettingsTab(SystemTab):
             with Vertical(id="settings-left", classes="panel") as left:
                 left.border_title = "Settings"
                 yield Input(placeholder="search", id="settings-search", compact=True)
-                yield DataTable[Text](id="settings-table", cursor_type="row")
+                yield FittedTable(id="settings-table", cursor_type="row")
             with Vertical(id="setting", classes="panel"):
                 yield Static(id="setting-text")
                 yield Input(id="value", compact=True)

@@ -9,6 +9,7 @@ from textual.widgets import DataTable, Static
 from depthflow.client.models import System
 from depthflow.tui.system.overview import worker_cells
 from depthflow.tui.system.tab import SystemTab
+from depthflow.tui.widgets.fitted_table import FittedTable
 
 _STATES = {"busy": "success", "idle": "primary", "starting": "warning"}
 
@@ -16,7 +17,7 @@ _STATES = {"busy": "success", "idle": "primary", "starting": "warning"}
 class WorkersTab(SystemTab):
     def compose(self) -> ComposeResult:
         yield Static("", id="workers-line", classes="muted")
-        yield DataTable[Text](id="workers-table", cursor_type="row", classes="panel")
+        yield FittedTable(id="workers-table", cursor_type="row", classes="panel")
 
     def on_mount(self) -> None:
         table = self.query_one("#workers-table", DataTable)
