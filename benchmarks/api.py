@@ -19,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from no_engine import NoEngine
 from store import filled
 
 from depthflow.jobs.preview import sample_photo
@@ -37,17 +36,6 @@ PATHS = {
 }
 
 
-class _NoEngine:
-    def wake(self) -> None:
-        pass
-
-    def workers(self) -> Sequence[dict[str, Any]]:
-        return ()
-
-    def facts(self) -> dict[str, Any]:
-        return {}
-
-
 def serve(folder: Path, jobs: int, core: int) -> None:
     """The process that is measured; it ends with its standard input."""
     if hasattr(os, "sched_setaffinity"):
@@ -57,7 +45,7 @@ def serve(folder: Path, jobs: int, core: int) -> None:
     from depthflow_daemon.hub import Hub
 
     with filled(folder / "q.db", jobs) as store:
-        parts = Core(store, Hub(store), _NoEngine(), Places(folder), limits=Limits(requests_per_second=1e6))
+        parts = Core(store, Hub(store), NoEngine(), Places(folder), limits=Limits(requests_per_second=1e6))
         with Server(parts, unix=folder / "s"):
             print("ready", flush=True)
             for _ in sys.stdin:

@@ -16,7 +16,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from depthflow_daemon.api.server import Server
 from depthflow_daemon.core import Core, Places
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.store import Store
+from no_engine import NoEngine
 
 from depthflow.client.frames import Packets
 from depthflow.jobs.preview import sample_photo
@@ -38,17 +39,6 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "camera.relief (new mesh)": [{"camera": {"relief": 0.2 + n / 10}} for n in range(5)],
     "layers.count (new mesh)": [{"layers": {"count": 1 + n % 3}} for n in range(5)],
 }
-
-
-class _NoEngine:
-    def wake(self) -> None:
-        pass
-
-    def workers(self) -> Sequence[dict[str, Any]]:
-        return ()
-
-    def facts(self) -> dict[str, Any]:
-        return {}
 
 
 def revisions(answer: httpx.Response) -> Iterator[int]:
@@ -71,7 +61,7 @@ def main() -> None:
         root = Path(place).resolve() / "photos"
         root.mkdir()
         photo = shutil.copy(args.photo, root)
-        core = Core(store, Hub(store), _NoEngine(), Places(Path(place) / "work", (root,)))
+        core = Core(store, Hub(store), NoEngine(), Places(Path(place) / "work", (root,)))
         transport = httpx.HTTPTransport(uds=f"{place}/s")
         with Server(core, unix=Path(place) / "s"), httpx.Client(transport=transport, base_url="http://d") as client:
             print(f"{'frames of':<28}{'first ms':>10}{'frames/s':>10}")

@@ -209,16 +209,7 @@ def latency(photo: Path, rounds: int, place: Path) -> None:
     from depthflow_daemon.core import Core, Places
     from depthflow_daemon.hub import Hub
     from depthflow_daemon.store import Store
-
-    class NoEngine:
-        def wake(self) -> None:
-            pass
-
-        def workers(self) -> Sequence[dict[str, Any]]:
-            return ()
-
-        def facts(self) -> dict[str, Any]:
-            return {}
+    from no_engine import NoEngine
 
     out, root = place / "took.json", place / "photos"
     root.mkdir()
