@@ -20,11 +20,12 @@ Way = Literal["half", "kitty", "sixel"]
 PREFERENCES = ("auto", "half", "kitty", "sixel")
 VARIABLE = "DEPTHFLOW_PICTURES"
 
-_QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
+_QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c"
 _PATIENCE_S = 0.5
 """For the answer of a terminal at the other end of a slow line."""
 _MOST = 4096
 _KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
+_NAME = re.compile(rb"\x1bP>\|(kitty|ghostty)\W+(\d+)\.(\d+)")
 _CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 
@@ -74,11 +75,20 @@ def understood(answer: bytes) -> Pictures:
     if min(cell) < 2:
         cell = Pictures().cell
     attributes = _ATTRIBUTES.search(answer)
-    if _KITTY.search(answer):
+    if _KITTY.search(answer) and _has_placeholders(answer):
         return Pictures("kitty", cell)
     if attributes and b"4" in attributes[1].split(b";"):
         return Pictures("sixel", cell)
     return Pictures("half", cell)
+
+
+def _has_placeholders(answer: bytes) -> bool:
+    """Cells can show parts of a picture: Kitty since 0.28, and Ghostty.
+
+    Others that take pictures by Kitty's protocol (older Kitty, Konsole, WezTerm) print those cells as strange letters.
+    """
+    name = _NAME.search(answer)
+    return name is not None and (name[1] == b"ghostty" or (int(name[2]), int(name[3])) >= (0, 28))
 
 
 def _ask() -> bytes:

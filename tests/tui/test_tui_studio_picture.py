@@ -170,7 +170,7 @@ async def test_without_colours_it_is_drawn_with_ink(monkeypatch: pytest.MonkeyPa
 
 # -- terminals -----------------------------------------------------------------------------------------------------
 
-KITTY = b"\x1b_Gi=31;OK\x1b\\\x1b[6;18;9t\x1b[?62;c"
+KITTY = b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.35.2)\x1b\\\x1b[6;18;9t\x1b[?62;c"
 SIXEL = b"\x1b[6;20;10t\x1b[?63;1;2;4;6c"
 PLAIN = b"\x1b[?1;2c"
 
@@ -180,6 +180,10 @@ PLAIN = b"\x1b[?1;2c"
     [
         (KITTY, Pictures("kitty", (9, 18))),
         (SIXEL, Pictures("sixel", (10, 20))),
+        (KITTY.replace(b"kitty(0.35.2)", b"ghostty 1.1.3"), Pictures("kitty", (9, 18))),
+        (KITTY.replace(b"0.35.2", b"0.26.5"), Pictures("half", (9, 18))),  # no cells that show parts of pictures
+        (KITTY.replace(b"kitty(0.35.2)", b"Konsole 24.08.1").replace(b"?62", b"?62;4"), Pictures("sixel", (9, 18))),
+        (KITTY.replace(b"\x1bP>|kitty(0.35.2)\x1b\\", b""), Pictures("half", (9, 18))),
         (b"\x1b[6;0;0t\x1b[?4c", Pictures("sixel")),
         (PLAIN, Pictures()),
         (b"\x1b[?64;14;44c", Pictures()),
