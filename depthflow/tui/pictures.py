@@ -24,6 +24,8 @@ _QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c"
 _PATIENCE_S = 0.5
 """For the answer of a terminal at the other end of a slow line."""
 _MOST = 4096
+_LEAST = 2
+"""Pixels of a cell's side; less is no answer."""
 _KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
 _NAME = re.compile(rb"\x1bP>\|(kitty|ghostty)\W+(\d+)\.(\d+)")
 _CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
@@ -64,22 +66,26 @@ def find(wanted: str | None = None) -> Pictures:
     wish = preference(wanted)
     if wish == "half" or "TEXTUAL_DRIVER" in os.environ or "NO_COLOR" in os.environ:
         return Pictures()
-    told = understood(_ask())
+    told = understood(_ask(), _window_cell())
     return told if wish == "auto" else Pictures(wish, told.cell)  # type: ignore[arg-type]
 
 
-def understood(answer: bytes) -> Pictures:
-    """What a terminal's answer says."""
+def understood(answer: bytes, cell: tuple[int, int] | None = None) -> Pictures:
+    """What a terminal's answer says.
+
+    Args:
+        cell: (width, height) of a cell in pixels as the system knows it, for a terminal that does not tell.
+    """
     sizes = _CELL.search(answer)
-    cell = (int(sizes[2]), int(sizes[1])) if sizes else Pictures().cell
-    if min(cell) < 2:
-        cell = Pictures().cell
+    if sizes and min(int(sizes[1]), int(sizes[2])) >= _LEAST:
+        cell = int(sizes[2]), int(sizes[1])
     attributes = _ATTRIBUTES.search(answer)
     if _KITTY.search(answer) and _has_placeholders(answer):
-        return Pictures("kitty", cell)
-    if attributes and b"4" in attributes[1].split(b";"):
+        return Pictures("kitty", cell or Pictures().cell)
+    # A Sixel has pixels, not cells: it would lie over its neighbours, or leave what was there before.
+    if cell and attributes and b"4" in attributes[1].split(b";"):
         return Pictures("sixel", cell)
-    return Pictures("half", cell)
+    return Pictures("half", cell or Pictures().cell)
 
 
 def _has_placeholders(answer: bytes) -> bool:
@@ -99,6 +105,22 @@ def _ask() -> bytes:
         if sys.__stdin__.isatty() and sys.__stdout__.isatty():
             return _asked(sys.__stdin__.fileno(), sys.__stdout__.fileno())
     return b""
+
+
+def _window_cell() -> tuple[int, int] | None:
+    """(width, height) of a cell in pixels, as most terminals tell the system."""
+    if sys.platform == "win32" or not sys.__stdout__:
+        return None
+    import fcntl
+    import struct
+    import termios
+
+    with suppress(OSError, ValueError):
+        size = fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCGWINSZ, bytes(8))
+        rows, columns, width, height = struct.unpack("4H", size)
+        if rows and columns and min(width // columns, height // rows) >= _LEAST:
+            return width // columns, height // rows
+    return None
 
 
 def _asked(source: int, target: int) -> bytes:

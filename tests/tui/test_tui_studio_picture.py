@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import struct
+import sys
+import termios
 import threading
 
 import numpy as np
@@ -184,7 +188,7 @@ PLAIN = b"\x1b[?1;2c"
         (KITTY.replace(b"0.35.2", b"0.26.5"), Pictures("half", (9, 18))),  # no cells that show parts of pictures
         (KITTY.replace(b"kitty(0.35.2)", b"Konsole 24.08.1").replace(b"?62", b"?62;4"), Pictures("sixel", (9, 18))),
         (KITTY.replace(b"\x1bP>|kitty(0.35.2)\x1b\\", b""), Pictures("half", (9, 18))),
-        (b"\x1b[6;0;0t\x1b[?4c", Pictures("sixel")),
+        (b"\x1b[6;0;0t\x1b[?4c", Pictures()),  # nobody knows how many cells a Sixel would cover
         (PLAIN, Pictures()),
         (b"\x1b[?64;14;44c", Pictures()),
         (b"", Pictures()),
@@ -193,6 +197,26 @@ PLAIN = b"\x1b[?1;2c"
 )
 def test_answers_are_understood(answer: bytes, wanted: Pictures) -> None:
     assert understood(answer) == wanted
+
+
+def test_a_cell_is_as_large_as_the_terminal_says_or_else_the_system() -> None:
+    assert understood(SIXEL, (8, 17)) == Pictures("sixel", (10, 20))
+    assert understood(b"\x1b[?63;1;2;4;6c", (8, 17)) == Pictures("sixel", (8, 17))  # xterm
+    assert understood(b"\x1b[6;0;0t\x1b[?4c", (8, 17)) == Pictures("sixel", (8, 17))
+
+
+@pytest.mark.parametrize(("pixels", "wanted"), [((1284, 769), (8, 17)), ((0, 0), None), ((100, 45), None)])
+def test_the_system_is_asked_for_the_size_of_a_cell(
+    pixels: tuple[int, int], wanted: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 45, 160, *pixels))
+    try:
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setattr(sys, "__stdout__", terminal)
+            assert pictures._window_cell() == wanted
+    finally:
+        os.close(ours)
 
 
 @pytest.mark.parametrize(("answer", "rest"), [(KITTY, b""), (SIXEL, b"typed"), (PLAIN, b"")])
@@ -288,3 +312,7 @@ def test_sixels_are_painted_where_the_picture_is() -> None:
     assert '"1;1;200;160' in text
     assert text.endswith("\x1b\\\x1b[12;24H")
     assert [line.cell_length for line in lines] == [20] * 10
+    # A cell on each side is wiped, none under it: a picture that is wiped before it is painted flickers.
+    wide = sixel.lines(noise(60, 80), Region(3, 2, 26, 9), Style(), (0, 0, 0))
+    assert [line.render(Console()) for line in wide[:-1]] == [" \x1b[24C "] * 8
+    assert [line.crop(0, 5).text for line in wide] == ["     "] * 9

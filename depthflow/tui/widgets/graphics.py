@@ -81,6 +81,19 @@ class Graphics:
         return Region((region.width - columns) // 2, (region.height - rows) // 2, columns, rows)
 
 
+class _Beside(TextStrip):
+    """Blanks left and right of a picture, and between them what shows a line of it, or passes over it."""
+
+    __slots__ = ("_left", "_right")
+
+    def __init__(self, region: Region, at: Region, style: Style, text: str) -> None:
+        super().__init__([Segment(" " * region.width, style)], region.width, text)
+        self._left, self._right = Strip.blank(at.x, style), Strip.blank(region.width - at.right, style)
+
+    def render(self, console: Console) -> str:
+        return self._left.render(console) + self._text + self._right.render(console)
+
+
 class Kitty(Graphics):
     """Kitty's: the picture is sent under a number, and cells whose colour is that number show their part of it."""
 
@@ -98,11 +111,8 @@ class Kitty(Graphics):
             if not at.y <= y < at.bottom:
                 made.append(Strip.blank(region.width, style))
                 continue
-            left, right = at.x, region.width - at.right
-            text = placeholders(y - at.y, at.width)
-            parts = [Segment(" " * left, style), Segment(" " * at.width, style), Segment(" " * right, style)]
-            shown = Strip([parts[0]], left), Strip([parts[2]], right)
-            made.append(_Placed(parts, region.width, shown, number, text))
+            text = number.render(placeholders(y - at.y, at.width))
+            made.append(_Beside(region, at, style, text))
         return made
 
     def clear(self) -> None:
@@ -121,22 +131,6 @@ class Kitty(Graphics):
         ]
         self._send("".join(text))
         self._shown = True
-
-
-class _Placed(TextStrip):
-    """Placeholders between blanks."""
-
-    __slots__ = ("_number", "_sides")
-
-    def __init__(
-        self, segments: Iterable[Segment], width: int, sides: tuple[Strip, Strip], number: Style, text: str
-    ) -> None:
-        super().__init__(segments, width, text)
-        self._sides, self._number = sides, number
-
-    def render(self, console: Console) -> str:
-        left, right = self._sides
-        return left.render(console) + self._number.render(self._text) + right.render(console)
 
 
 def placeholders(row: int, columns: int) -> str:
@@ -159,7 +153,7 @@ def _tgp() -> Any:
 
 
 class Sixel(Graphics):
-    """Sixel's: the picture is painted over blank cells."""
+    """Sixel's: the picture is painted over cells that are passed over, for a picture that is wiped first flickers."""
 
     def lines(self, pixels: Pixels, region: Region, style: Style, background: tuple[int, int, int]) -> list[Strip]:
         from PIL import Image
@@ -170,21 +164,22 @@ class Sixel(Graphics):
         image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
         sequence = _sixel.image_to_sixels(image, _sixel.SixelOptions())
         blank = Strip.blank(region.width, style)
+        passed = _Beside(region, at, style, f"\x1b[{at.width}C")
+        lines: list[Strip] = [passed if at.y <= y < at.bottom else blank for y in range(region.height)]
         go = f"\x1b[{region.y + at.y + 1};{region.x + at.x + 1}H"
         back = f"\x1b[{region.bottom};{region.right + 1}H"
-        lines: list[Strip] = [blank] * (region.height - 1)
-        segments = [Segment(" " * region.width, style)]
-        return [*lines, _Over(segments, region.width, blank, f"{go}{sequence}{back}")]
+        lines[-1] = _Over(lines[-1], f"{go}{sequence}{back}")
+        return lines
 
 
 class _Over(TextStrip):
-    """A blank line, and then what is painted."""
+    """A line, and then what is painted."""
 
-    __slots__ = ("_blank",)
+    __slots__ = ("_line",)
 
-    def __init__(self, segments: Iterable[Segment], width: int, blank: Strip, text: str) -> None:
-        super().__init__(segments, width, text)
-        self._blank = blank
+    def __init__(self, line: Strip, text: str) -> None:
+        super().__init__(line, line.cell_length, text)
+        self._line = line
 
     def render(self, console: Console) -> str:
-        return self._blank.render(console) + self._text
+        return self._line.render(console) + self._text
