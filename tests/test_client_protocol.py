@@ -85,6 +85,13 @@ def test_both_clients_can_do_the_same() -> None:
     assert Client.job.__doc__ == operations.job.__doc__
 
 
+@pytest.mark.parametrize("server", ["unix:///nowhere/s", "http://127.0.0.1:1"])
+def test_no_certificates_are_read_where_none_are_needed(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+    for kind in (Client, AsyncClient):
+        kind(server, token="t" * 32)
+
+
 def test_a_closed_client_says_that_it_is() -> None:
     knowing = Client("http://127.0.0.1:1")
     knowing.close()
