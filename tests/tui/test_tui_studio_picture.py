@@ -296,8 +296,13 @@ def test_kitty_gets_the_pixels_and_cells_that_show_them() -> None:
     assert [chr(0x10EEEE) in line.render(Console()) for line in lines] == [False, *[True] * 8, False]
     assert lines[4].render(Console()).count(chr(0x10EEEE)) == 20
     assert lines[4].crop(0, 5).text == "     "
+    # The next one has another number, so that cells which still show this one do not go dark.
+    kitty.lines(pixels, Region(3, 2, 20, 10), Style(), (0, 0, 0))
+    other = sent[-1].partition("i=")[2].partition(",")[0]
+    assert other != facts["i"]
     kitty.clear()
     assert f"i={facts['i']}" in sent[-1]
+    assert f"i={other}" in sent[-1]
 
 
 def test_sixels_are_painted_where_the_picture_is() -> None:

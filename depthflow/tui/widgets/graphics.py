@@ -95,29 +95,32 @@ class _Beside(TextStrip):
 
 
 class Kitty(Graphics):
-    """Kitty's: the picture is sent under a number, and cells whose colour is that number show their part of it."""
+    """Kitty's: the picture is sent under a number, and cells whose colour is that number show their part of it.
+
+    Two numbers take turns, so that a picture is there as a whole before the cells change over to it.
+    """
 
     def __init__(self, pictures: Pictures, send: Callable[[str], None]) -> None:
         super().__init__(pictures, send)
-        self._number = next(_numbers) & 0xFFFFFF
+        self._number, self._other = (next(_numbers) & 0xFFFFFF for _ in range(2))
         self._shown = False
 
     def lines(self, pixels: Pixels, region: Region, style: Style, background: tuple[int, int, int]) -> list[Strip]:
         at = self._cells(pixels, region)
+        self._number, self._other = self._other, self._number
         self._transmit(pixels, at)
         number = Style(color=Color.from_rgb(self._number >> 16, self._number >> 8 & 255, self._number & 255))
-        made = []
-        for y in range(region.height):
-            if not at.y <= y < at.bottom:
-                made.append(Strip.blank(region.width, style))
-                continue
-            text = number.render(placeholders(y - at.y, at.width))
-            made.append(_Beside(region, at, style, text))
-        return made
+        blank = Strip.blank(region.width, style)
+        return [
+            _Beside(region, at, style, number.render(placeholders(y - at.y, at.width)))
+            if at.y <= y < at.bottom
+            else blank
+            for y in range(region.height)
+        ]
 
     def clear(self) -> None:
         if self._shown:
-            self._send(f"\x1b_Ga=d,d=I,i={self._number},q=2\x1b\\")
+            self._send("".join(f"\x1b_Ga=d,d=I,i={number},q=2\x1b\\" for number in (self._number, self._other)))
             self._shown = False
 
     def _transmit(self, pixels: Pixels, at: Region) -> None:
