@@ -188,7 +188,10 @@ _KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make, "segment": _s
 
 
 def _checked(order: dict[str, Any], report: Report) -> Report:
-    """Compares once more when all frames are drawn and nothing has its name yet: sound is read until then."""
+    """Compares once more when all has been read and nothing has its name yet.
+
+    Frames are drawn by the first "publish 0" of a job or a piece; pieces are joined, and the sound read, by the second.
+    """
 
     def told(progress: Progress) -> None:
         if progress.stage == "publish" and progress.done == 0 and not progress.warning:
