@@ -218,6 +218,12 @@ def test_large_bodies_are_refused_before_they_are_read() -> None:
         refusal(own.client.post("/v1/jobs", content=_form(chunks), headers=kind), 413)
         uploads = own.core.places.work / "uploads"
         assert not [file for file in uploads.rglob("*") if file.is_file()]
+        kind = {"Content-Type": "application/json"}
+        endless = (b" " for _ in range(1001))
+        refusal(own.client.patch(f"/v1/jobs/{job}", content=endless, headers=kind), 413)
+        text = b'{"priority": 7}'.ljust(900)
+        drop_by_drop = (text[n : n + 1] for n in range(len(text)))
+        assert own.done(own.client.patch(f"/v1/jobs/{job}", content=drop_by_drop, headers=kind))["priority"] == 7
 
 
 def _form(chunks: Iterator[bytes]) -> Iterator[bytes]:
