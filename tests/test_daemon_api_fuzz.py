@@ -101,7 +101,10 @@ def specs(draw: Callable[[Any], Any], root: Path) -> dict[str, Any]:
     for way in draw(st.lists(st.sampled_from(ways), max_size=3)):
         place: Any = spec
         for key in way[:-1]:
-            place = place.setdefault(key, {}) if isinstance(place, dict) else place[0] if place else None
+            if isinstance(place, dict):
+                place = place.setdefault(key, {})
+            else:
+                place = place[0] if isinstance(place, list) and place else None
         if isinstance(place, dict):
             place[way[-1]] = draw(values(root))
     return spec

@@ -195,6 +195,16 @@ def test_a_closing_engine_gives_back_what_runs(shops: Callable[..., Shop]) -> No
     assert (found.state, found.crashes, found.orphaned) == ("queued", 0, 0)
 
 
+@pytest.mark.parametrize("end", ["closed", "cancelled"])
+def test_what_was_done_before_it_could_be_stopped_is_done(shops: Callable[..., Shop], end: str) -> None:
+    """Its file has its name by then: the job must not be made again, nor be called cancelled."""
+    shop = shops()
+    job = shop.job(wait="politely", progress={"stage": "render"}, outcome={"done": {}})
+    assert shop.moved.wait(120)
+    shop.store.cancel(job) if end == "cancelled" else shop.engine.close(0)
+    assert shop.end_of(job).state == "done"
+
+
 def test_workers_are_started_before_the_job_that_is_expected(shops: Callable[..., Shop]) -> None:
     shop = shops()
     shop.engine.expect()

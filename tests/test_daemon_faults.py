@@ -203,6 +203,7 @@ def test_a_read_only_disk_for_results_is_waited_for(folder: Path, photo: Path, d
         drop(photo, depth_map, folder / "in" / "cat.png")
         (folder / "in" / "bad.png").write_bytes(b"no photo, and no place for the reason")
         daemon = daemons()
+        assert "it is read-only here" in daemon.until("results cannot be written to")
         daemon.wait_for_states(cat="waiting")
         assert daemon.end(signal.SIGTERM) == 0
         assert "read-only" in rows(folder, "SELECT error FROM jobs")[0][0]

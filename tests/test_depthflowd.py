@@ -20,7 +20,7 @@ from depthflow_daemon.background import follow
 from depthflow_daemon.config import DaemonSettings
 from depthflow_daemon.service import Bell, Service
 from depthflow_daemon.store import Store
-from depthflow_daemon.vitals import Vitals
+from depthflow_daemon.vitals import PATIENCE_SECONDS, Vitals
 from houses import SETTINGS, House
 from running import environment, pixels
 
@@ -307,16 +307,21 @@ def test_a_part_that_stands_still_is_not_told_to_be_alive(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.name)
     service = Service(DaemonSettings())
-    turns = {"engine": 0, "journal": 0}
-    vitals = Vitals(engine=lambda: turns["engine"], journal=lambda: turns["journal"], api=None)
+    turns, now = {"engine": 0, "journal": 0}, [0.0]
+    vitals = Vitals(lambda: now[0], engine=lambda: turns["engine"], journal=lambda: turns["journal"], api=None)
     with Store(tmp_path / "q.db") as store:
         service._look(store, vitals)
         turns.update(engine=1, journal=1)
         service._look(store, vitals)
         assert systemd.now() == ["WATCHDOG=1", "STATUS=0 running, 0 queued, 0 waiting, 0 done, 0 failed", "WATCHDOG=1"]
+        # The next look may come before any part can have gone round.
+        service._look(store, vitals)
+        assert systemd.now() == ["WATCHDOG=1"]
+        now[0] += PATIENCE_SECONDS
         turns.update(journal=2)
         service._look(store, vitals)
         assert systemd.now() == ["STATUS=engine: standing still"]
+        now[0] += PATIENCE_SECONDS
         turns.update(engine=2)
         service._look(store, vitals)
         assert systemd.now() == ["STATUS=journal: standing still"]
