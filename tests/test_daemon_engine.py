@@ -292,7 +292,10 @@ class Farm:
         self.settings["tls_ca"].write_text(made.tls_ca_file)
         self.settings["tls_cert"].write_text(made.tls_client_cert)
         self.settings["tls_key"].write_text(made.tls_client_key)
-        self._start("scheduler", "--host=tls://127.0.0.1", "--port=0", f"--scheduler-file={self.file}")
+        self._begin("0", workers)
+
+    def _begin(self, port: str, workers: int) -> None:
+        self._start("scheduler", "--host=tls://127.0.0.1", f"--port={port}", f"--scheduler-file={self.file}")
         until(self.file.exists)
         until(lambda: self.file.read_text().endswith("}"))
         self.settings["address"] = json.loads(self.file.read_text())["address"]
@@ -315,6 +318,13 @@ class Farm:
         for process in self.processes:
             process.kill()
             process.wait()
+
+    def begin_anew(self, workers: int) -> None:
+        """As when the machine with the scheduler was started again, at the same address."""
+        self.end()
+        self.processes.clear()
+        self.file.unlink()
+        self._begin(self.settings["address"].rpartition(":")[2], workers)
 
 
 @pytest.fixture
@@ -344,6 +354,21 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     job = shop.end_of(two)
     assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
     assert shop.engine.facts()["state"] == "stopped"
+
+
+def test_a_scheduler_that_was_started_anew_meanwhile_costs_no_job(
+    farm: Farm, shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask's client connects to it again by itself, and would never hear what its workers tell."""
+    monkeypatch.setattr(engine_module, "_AGAIN_SECONDS", 0.2)
+    shop = shops(**farm.settings, idle_seconds=3600)
+    assert shop.end_of(shop.job(outcome={"done": {}})).state == "done"
+    cluster = shop.engine._cluster
+    assert cluster is not None
+    farm.begin_anew(1)
+    until(lambda: cluster._client.status == "running" and len(cluster._identity()["workers"]) == 1)
+    job = shop.end_of(shop.job(outcome={"done": {}}))
+    assert (job.state, job.crashes, job.orphaned) == ("done", 0, 0)
 
 
 def test_workers_stop_when_nobody_wants_their_results(farm: Farm, tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class Cluster:
         self._gpus = gpus
         self.topic = f"depthflow-{secrets.token_hex(8)}"
         self._client: Any = None
+        self._scheduler_id = ""
+        self._other = False
         self._futures: dict[str, Any] = {}
         # What asks a worker may have to wait for it.
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="engine-calls")
@@ -133,6 +135,12 @@ class Cluster:
         self._work = self._work or worker.work
         self._client.subscribe_topic(self.topic, lambda event: self._heard(event[1]))
         self._client.register_plugin(worker.Manners(self.topic, local=self.local))
+        self._scheduler_id = self._identity()["id"]
+
+    def _identity(self) -> dict[str, Any]:
+        client = self._client
+        said: dict[str, Any] = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CALL_SECONDS)
+        return said
 
     local = False
 
@@ -161,7 +169,7 @@ class Cluster:
         self._futures.clear()
         client, self._client = self._client, None
         if client is not None:
-            if not self.local and client.status == "running":
+            if not self.local and not self._other and client.status == "running":
                 with contextlib.suppress(Exception):
                     client.unregister_worker_plugin(self.topic)
             with contextlib.suppress(Exception):
@@ -170,20 +178,24 @@ class Cluster:
 
     @property
     def alive(self) -> bool:
-        """The scheduler is there; after a loss it is made anew, not mended."""
-        return self._client is not None and self._client.status == "running"
+        """The scheduler is there, as far as is known; after a loss it is made anew, not mended."""
+        return self._client is not None and self._client.status == "running" and not self._other
 
     def grow(self, count: int) -> None:
         """There is work for so many workers."""
 
     def seats(self) -> dict[str, Seat]:
-        """The workers that are there now, by address.
+        """The workers that are there now, by address; none if the scheduler is not the one that was connected to.
+
+        Dask connects again by itself, but to a scheduler that was started anew it tells nothing of whom we listen to.
 
         Raises:
-            OSError: the scheduler is not.
+            OSError: the scheduler is not there.
         """
-        client = self._client
-        known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CALL_SECONDS)["workers"]
+        said = self._identity()
+        self._other = said["id"] != self._scheduler_id
+        if self._other:
+            return {}
         return {
             address: Seat(
                 address,
@@ -191,7 +203,7 @@ class Cluster:
                 int((about.get("metrics") or {}).get("memory", 0)),
                 self._pid(about.get("nanny") or ""),
             )
-            for address, about in known.items()
+            for address, about in said["workers"].items()
             if about.get("status") == "running"
         }
 

@@ -340,6 +340,10 @@ class Engine:
         """The worker ended, and not the task."""
         began, task.began = task.began, False
         if why == "":
+            # It told somebody else, if the scheduler was started anew: then this is nobody's fault.
+            self._count(time.monotonic())
+            if self._cluster is None:
+                return
             why = "the worker told nothing"
         elif why == "died":
             how = self._cluster.last_words(task.pid) if self._cluster is not None else ""
@@ -431,6 +435,9 @@ class Engine:
                 self._lose(f"the scheduler does not answer: {error}")
             return
         self._unanswered = 0
+        if not cluster.alive:
+            self._lose("the scheduler is another one")
+            return
         for name, (_, task) in list(self._tasks.items()):
             if task.seat is not None and task.seat.address not in self._seats:
                 self._over(name, "died")
