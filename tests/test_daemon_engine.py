@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 from depthflow_daemon import cluster as cluster_module
 from depthflow_daemon import engine as engine_module
-from depthflow_daemon.cluster import Cluster, OwnCluster
+from depthflow_daemon.cluster import Cluster
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.orphans import end_orphans
+from depthflow_daemon.own_cluster import OwnCluster
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 from running import environment, pixels
 
+from depthflow.errors import StoreError
 from depthflow.video.ffmpeg import ffmpeg_path
 from depthflow.video.workfile import WorkPlace
 
@@ -205,6 +207,26 @@ def test_what_was_done_before_it_could_be_stopped_is_done(shops: Callable[..., S
     assert shop.end_of(job).state == "done"
 
 
+def test_a_store_that_failed_is_asked_again_without_anybody_telling(
+    shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever queued the job woke the engine while it was not to be taken."""
+    monkeypatch.setattr(engine_module, "_SLEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(engine_module, "_STORE_SECONDS", 0.2)
+    shop = shops()
+    real, failed = shop.store.take, threading.Event()
+
+    def take(worker: str) -> Job | None:
+        if not failed.is_set():
+            failed.set()
+            raise StoreError("the disk is full")
+        return real(worker)
+
+    monkeypatch.setattr(shop.store, "take", take)
+    assert shop.end_of(shop.job(outcome={"done": {}})).state == "done"
+    assert failed.is_set()
+
+
 def test_workers_are_started_before_the_job_that_is_expected(shops: Callable[..., Shop]) -> None:
     shop = shops()
     shop.engine.expect()
@@ -356,11 +378,8 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     assert shop.engine.facts()["state"] == "stopped"
 
 
-def test_a_scheduler_that_was_started_anew_meanwhile_costs_no_job(
-    farm: Farm, shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scheduler_that_was_started_anew_meanwhile_costs_no_job(farm: Farm, shops: Callable[..., Shop]) -> None:
     """Dask's client connects to it again by itself, and would never hear what its workers tell."""
-    monkeypatch.setattr(engine_module, "_AGAIN_SECONDS", 0.2)
     shop = shops(**farm.settings, idle_seconds=3600)
     assert shop.end_of(shop.job(outcome={"done": {}})).state == "done"
     cluster = shop.engine._cluster
