@@ -15,9 +15,14 @@ import httpx
 import numpy as np
 from depthflow_daemon.api.server import Server
 from depthflow_daemon.core import Core, Folders, Limits, NoFolders, Places
+from depthflow_daemon.folders import FolderFacts
 from depthflow_daemon.hub import Hub
+from depthflow_daemon.rules import WatchFolder
 from depthflow_daemon.store import Store
+from depthflow_daemon.waiting import Waiting
 from PIL import Image
+
+from depthflow.errors import UnknownNameError
 
 SMALL = {"outputs": [{"size": "64x48", "fps": 8, "duration": 0.5}]}
 
@@ -36,6 +41,35 @@ class StillEngine:
 
     def facts(self) -> dict[str, Any]:
         return {"restarts": 3, "renderer": "Test Renderer"}
+
+
+class TwoFolders:
+    """What the service knows of folders, without watching any."""
+
+    def __init__(self, place: Path) -> None:
+        self.paused = {"a": False, "b": True}
+        self.scanned: list[str] = []
+        self.places = {name: WatchFolder(place / name, place / "out", place / "old") for name in self.paused}
+
+    def facts(self) -> list[FolderFacts]:
+        return [FolderFacts(name, self.places[name], paused, 2, True, False) for name, paused in self.paused.items()]
+
+    def name_of(self, source: str) -> str | None:
+        return next((name for name, place in self.places.items() if source.startswith(f"{place.root}/")), None)
+
+    def waiting(self, name: str) -> list[Waiting]:
+        root = self.places[name].root
+        return [Waiting(root / f"deep/{number}.jpg", 60.0 * number, "writing", f"why {number}") for number in range(5)]
+
+    def pause(self, name: str, paused: bool = True) -> None:
+        if name not in self.paused:
+            raise UnknownNameError("folder", name, self.paused)
+        self.paused[name] = paused
+
+    def rescan(self, name: str) -> None:
+        if name not in self.paused:
+            raise UnknownNameError("folder", name, self.paused)
+        self.scanned.append(name)
 
 
 @dataclass

@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_api import SMALL, Daemon, daemon, picture, refusal
+from daemon_api import SMALL, Daemon, TwoFolders, daemon, picture, refusal
 from depthflow_daemon import pictures
 from depthflow_daemon.api.app import create_app, schema
-from depthflow_daemon.folders import FolderFacts
-from depthflow_daemon.rules import WatchFolder
-from depthflow_daemon.waiting import Waiting
 from PIL import Image
 
 from depthflow.client.models import JobDetail, System
-from depthflow.errors import UnknownNameError
+from depthflow.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +106,8 @@ def test_depth_and_sound_come_with_the_photo(own: Daemon) -> None:
 def test_uploads_go_when_no_job_knows_them_any_more(own: Daemon) -> None:
     files = {"photo": ("a.png", picture()), "depth": ("d.png", picture(1))}
     own.done(own.client.post("/v1/jobs", files=files), 201)
-    own.done(own.client.post("/v1/jobs", files={"photo": ("a.png", b"none")}), 422)
+    lost = own.core.uploads.receive("of a daemon that was killed.png")
+    lost.keep()
     own.finish()
     work = own.core.places.work
 
@@ -364,6 +362,26 @@ def test_small_pictures_of_photo_depth_and_result(own: Daemon) -> None:
     refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 404, "not there any more")
 
 
+def test_a_picture_that_cannot_be_made_is_not_tried_at_every_request(
+    own: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = own.submit()["id"]
+    tried: list[str] = []
+
+    def fail(order: dict[str, Any]) -> None:
+        tried.append(order["kind"])
+        raise InputError("no photo")
+
+    monkeypatch.setattr(pictures, "_run", fail)
+    for _ in range(3):
+        refusal(own.client.get(f"/v1/jobs/{job}/thumbnail"), 409, "no photo")
+    assert tried == ["photo"]
+    monkeypatch.setattr(pictures, "_NONE_SECONDS", 0.0)
+    for _ in range(2):
+        refusal(own.client.get(f"/v1/jobs/{job}/depth"), 409, "no photo")
+    assert tried == ["photo", "depth", "depth"]
+
+
 def test_who_asks_for_many_pictures_at_once_does_not_hold_up_the_api(
     own: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,35 +460,6 @@ def test_metrics(own: Daemon) -> None:
         assert line in lines, line
     assert any(line.startswith("process_resident_memory_bytes") for line in lines)
     assert not [line for line in lines if "_created" in line]
-
-
-class TwoFolders:
-    """What the service knows of folders, without watching any."""
-
-    def __init__(self, place: Path) -> None:
-        self.paused = {"a": False, "b": True}
-        self.scanned: list[str] = []
-        self.places = {name: WatchFolder(place / name, place / "out", place / "old") for name in self.paused}
-
-    def facts(self) -> list[FolderFacts]:
-        return [FolderFacts(name, self.places[name], paused, 2, True, False) for name, paused in self.paused.items()]
-
-    def name_of(self, source: str) -> str | None:
-        return next((name for name, place in self.places.items() if source.startswith(f"{place.root}/")), None)
-
-    def waiting(self, name: str) -> list[Waiting]:
-        root = self.places[name].root
-        return [Waiting(root / f"deep/{number}.jpg", 60.0 * number, "writing", f"why {number}") for number in range(5)]
-
-    def pause(self, name: str, paused: bool = True) -> None:
-        if name not in self.paused:
-            raise UnknownNameError("folder", name, self.paused)
-        self.paused[name] = paused
-
-    def rescan(self, name: str) -> None:
-        if name not in self.paused:
-            raise UnknownNameError("folder", name, self.paused)
-        self.scanned.append(name)
 
 
 def test_a_folder_tells_its_jobs_what_waits_and_what_happened(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -11,12 +12,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from daemon_api import Daemon, daemon, picture, refusal
 from depthflow_daemon.api.guards import Pace, hosts_of, is_loopback
 from depthflow_daemon.api.server import Server, bind_unix
+from depthflow_daemon.uploads import Uploads
 
 from depthflow.errors import SystemError_, UsageError
 
@@ -218,6 +221,12 @@ def test_large_bodies_are_refused_before_they_are_read() -> None:
         refusal(own.client.post("/v1/jobs", content=_form(chunks), headers=kind), 413)
         uploads = own.core.places.work / "uploads"
         assert not [file for file in uploads.rglob("*") if file.is_file()]
+        kind = {"Content-Type": "application/json"}
+        endless = (b" " for _ in range(1001))
+        refusal(own.client.patch(f"/v1/jobs/{job}", content=endless, headers=kind), 413)
+        text = b'{"priority": 7}'.ljust(900)
+        drop_by_drop = (text[n : n + 1] for n in range(len(text)))
+        assert own.done(own.client.patch(f"/v1/jobs/{job}", content=drop_by_drop, headers=kind))["priority"] == 7
 
 
 def _form(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -242,6 +251,39 @@ def _form(chunks: Iterator[bytes]) -> Iterator[bytes]:
 )
 def test_what_is_no_photo_is_refused(guarded: Daemon, name: str, content: bytes, parts: tuple[str, ...]) -> None:
     refusal(guarded.client.post("/v1/jobs", files={"photo": (name, content)}), 422, *parts)
+
+
+def test_what_was_sent_for_a_request_that_is_refused_does_not_stay() -> None:
+    with daemon() as own:
+        place = own.core.places.work / "uploads"
+
+        def kept() -> list[str]:
+            return sorted(file.name for file in place.rglob("*") if file.is_file())
+
+        def send(photo: bytes, **spec: Any) -> httpx.Response:
+            files = {"photo": ("a.png", photo), "depth": ("d.png", picture(7))}
+            return own.client.post("/v1/jobs", files=files, data={"job": json.dumps({"spec": spec})})
+
+        refusal(send(b"no picture"), 422)
+        refusal(send(picture(1), motion={"strength": "x"}), 422)
+        assert kept() == []
+        own.done(send(picture(1)), 201)
+        both = kept()
+        assert len(both) == 2
+        # The same once more, in vain: what the job is made from stays.
+        refusal(send(picture(1), motion={"strength": "x"}), 422)
+        assert kept() == both
+
+
+def test_an_upload_that_somebody_else_sent_too_stays(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    first, second = uploads.receive("a.png"), uploads.receive("b.png")
+    for each in (first, second):
+        each.write(b"the same")
+    one = first.keep()
+    other = second.keep()
+    uploads.settle(one, used=False)
+    assert other.path.read_bytes() == b"the same"
 
 
 def test_a_huge_photo_in_a_small_file_is_refused_undecoded() -> None:

@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 from depthflow_daemon import cluster as cluster_module
 from depthflow_daemon import engine as engine_module
-from depthflow_daemon.cluster import Cluster, OwnCluster
+from depthflow_daemon.cluster import Cluster
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.orphans import end_orphans
+from depthflow_daemon.own_cluster import OwnCluster
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 from running import environment, pixels
 
+from depthflow.errors import StoreError
 from depthflow.video.ffmpeg import ffmpeg_path
 from depthflow.video.workfile import WorkPlace
 
@@ -195,6 +197,36 @@ def test_a_closing_engine_gives_back_what_runs(shops: Callable[..., Shop]) -> No
     assert (found.state, found.crashes, found.orphaned) == ("queued", 0, 0)
 
 
+@pytest.mark.parametrize("end", ["closed", "cancelled"])
+def test_what_was_done_before_it_could_be_stopped_is_done(shops: Callable[..., Shop], end: str) -> None:
+    """Its file has its name by then: the job must not be made again, nor be called cancelled."""
+    shop = shops()
+    job = shop.job(wait="politely", progress={"stage": "render"}, outcome={"done": {}})
+    assert shop.moved.wait(120)
+    shop.store.cancel(job) if end == "cancelled" else shop.engine.close(0)
+    assert shop.end_of(job).state == "done"
+
+
+def test_a_store_that_failed_is_asked_again_without_anybody_telling(
+    shops: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever queued the job woke the engine while it was not to be taken."""
+    monkeypatch.setattr(engine_module, "_SLEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(engine_module, "_STORE_SECONDS", 0.2)
+    shop = shops()
+    real, failed = shop.store.take, threading.Event()
+
+    def take(worker: str) -> Job | None:
+        if not failed.is_set():
+            failed.set()
+            raise StoreError("the disk is full")
+        return real(worker)
+
+    monkeypatch.setattr(shop.store, "take", take)
+    assert shop.end_of(shop.job(outcome={"done": {}})).state == "done"
+    assert failed.is_set()
+
+
 def test_workers_are_started_before_the_job_that_is_expected(shops: Callable[..., Shop]) -> None:
     shop = shops()
     shop.engine.expect()
@@ -282,7 +314,10 @@ class Farm:
         self.settings["tls_ca"].write_text(made.tls_ca_file)
         self.settings["tls_cert"].write_text(made.tls_client_cert)
         self.settings["tls_key"].write_text(made.tls_client_key)
-        self._start("scheduler", "--host=tls://127.0.0.1", "--port=0", f"--scheduler-file={self.file}")
+        self._begin("0", workers)
+
+    def _begin(self, port: str, workers: int) -> None:
+        self._start("scheduler", "--host=tls://127.0.0.1", f"--port={port}", f"--scheduler-file={self.file}")
         until(self.file.exists)
         until(lambda: self.file.read_text().endswith("}"))
         self.settings["address"] = json.loads(self.file.read_text())["address"]
@@ -305,6 +340,13 @@ class Farm:
         for process in self.processes:
             process.kill()
             process.wait()
+
+    def begin_anew(self, workers: int) -> None:
+        """As when the machine with the scheduler was started again, at the same address."""
+        self.end()
+        self.processes.clear()
+        self.file.unlink()
+        self._begin(self.settings["address"].rpartition(":")[2], workers)
 
 
 @pytest.fixture
@@ -334,6 +376,18 @@ def test_a_farm_loses_a_worker_and_then_its_scheduler(
     job = shop.end_of(two)
     assert (job.state, job.crashes, job.orphaned) == ("queued", 0, 0), "nobody is to blame"
     assert shop.engine.facts()["state"] == "stopped"
+
+
+def test_a_scheduler_that_was_started_anew_meanwhile_costs_no_job(farm: Farm, shops: Callable[..., Shop]) -> None:
+    """Dask's client connects to it again by itself, and would never hear what its workers tell."""
+    shop = shops(**farm.settings, idle_seconds=3600)
+    assert shop.end_of(shop.job(outcome={"done": {}})).state == "done"
+    cluster = shop.engine._cluster
+    assert cluster is not None
+    farm.begin_anew(1)
+    until(lambda: cluster._client.status == "running" and len(cluster._identity()["workers"]) == 1)
+    job = shop.end_of(shop.job(outcome={"done": {}}))
+    assert (job.state, job.crashes, job.orphaned) == ("done", 0, 0)
 
 
 def test_workers_stop_when_nobody_wants_their_results(farm: Farm, tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ def test_a_read_only_disk_for_results_is_waited_for(folder: Path, photo: Path, d
         drop(photo, depth_map, folder / "in" / "cat.png")
         (folder / "in" / "bad.png").write_bytes(b"no photo, and no place for the reason")
         daemon = daemons()
+        assert "it is read-only here" in daemon.until("results cannot be written to")
         daemon.wait_for_states(cat="waiting")
         assert daemon.end(signal.SIGTERM) == 0
         assert "read-only" in rows(folder, "SELECT error FROM jobs")[0][0]
@@ -215,7 +216,7 @@ def test_a_read_only_disk_for_results_is_waited_for(folder: Path, photo: Path, d
 def test_a_full_disk_for_the_queue_loses_nothing(folder: Path, photo: Path, depth_map: Path, daemons: Start) -> None:
     """It fills up before a photo is queued, and while another one is being made."""
     (folder / "in" / ".depthflow.toml").write_text(SMALL)
-    long = SMALL.replace("duration = 0.5", "duration = 40").replace("fps = 8", "fps = 30")
+    long = SMALL.replace("duration = 0.5", "duration = 15").replace("fps = 8", "fps = 30")
     with mounted(folder / "state", "-t", "tmpfs", "-o", "size=16m", "none"):
         daemon = daemons()
         daemon.until("watching")
@@ -280,7 +281,7 @@ def test_a_clock_that_jumps_by_decades(folder: Path, photo: Path, depth_map: Pat
     (folder / "in" / ".depthflow.toml").write_text(SMALL.replace("duration = 0.5", "duration = 10"))
     daemon = daemons(PYTHONPATH=ways, DAEMON_CLOCK=str(clock))
     years = 365 * 86400
-    for number, jump in enumerate((0, 20 * years, -20 * years, 3600, -3600)):
+    for number, jump in enumerate((20 * years, -20 * years, 3600, -3600)):
         different(photo, depth_map, folder / "in" / f"{number}.png", number)
         daemon.wait_for_states(**{str(number): "running"})
         clock.write_text(str(jump))
@@ -288,8 +289,8 @@ def test_a_clock_that_jumps_by_decades(folder: Path, photo: Path, depth_map: Pat
     assert daemon.end(signal.SIGTERM) == 0
     (far,) = rows(folder, "SELECT max(at) - min(at) FROM events")[0]
     assert far > 30 * years, "the clock did jump"
-    assert rows(folder, "SELECT count(*), max(crashes), max(retries) FROM jobs") == [(5, 0, 0)], "nobody's fault"
-    assert rows(folder, "SELECT count(*) FROM attempts WHERE outcome = 'done'") == [(5,)]
+    assert rows(folder, "SELECT count(*), max(crashes), max(retries) FROM jobs") == [(4, 0, 0)], "nobody's fault"
+    assert rows(folder, "SELECT count(*) FROM attempts WHERE outcome = 'done'") == [(4,)]
 
 
 def polled(folder: Path, folders: int, watches: int, photo: Path, depth_map: Path, daemons: Start) -> None:

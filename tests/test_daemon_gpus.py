@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from depthflow_daemon import gpus as gpus_module
-from depthflow_daemon.cluster import worker_count
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.engine import Engine
 from depthflow_daemon.gpus import Gpu, find_gpus, least_busy
+from depthflow_daemon.own_cluster import worker_count
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 

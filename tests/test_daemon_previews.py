@@ -152,6 +152,16 @@ def test_the_next_preview_takes_the_warm_process(shared: Daemon, placed: str) ->
     shared.client.delete(f"/v1/previews/{second['id']}")
 
 
+def test_a_rate_near_nothing_waits_for_the_next_change(shared: Daemon, placed: str) -> None:
+    made = begun(shared, placed, rate=1e-300)
+    url = f"/v1/previews/{made['id']}"
+    with frames(shared, made["id"]) as stream:
+        assert next(stream)[0] == FRAME
+        changed = shared.done(shared.client.patch(url, json={"rate": 60}))
+        assert next(stream)[:2] == (FRAME, changed["revision"])
+    shared.done(shared.client.delete(url), 204)
+
+
 def test_jpegs_for_who_asks_for_them(shared: Daemon, placed: str) -> None:
     made = begun(shared, placed)
     url = f"/v1/previews/{made['id']}/stream"

@@ -71,6 +71,33 @@ def test_work_files_of_the_dead_go_and_those_of_the_living_stay(core: Core, tmp_
     living.discard()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are not known there")
+def test_pieces_of_jobs_that_nobody_goes_on_with_go(core: Core, tmp_path: Path) -> None:
+    """Outside the watched folders too, and those of jobs that wait, however long, stay."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left: dict[str, Path] = {}
+    for name in ("cancelled", "failed", "queued", "replaced"):
+        output = tmp_path / "out" / f"{name}.mp4"
+        work = WorkPlace(output, folder=True)
+        (work.path / "pieces.json").write_text("{}")
+        (work.path / "0-0000000.mp4").write_bytes(b"a piece")
+        left[name] = work.path.rename(work.path.with_name(work.path.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")))
+        core.store.add(name, "{}", source=f"/in/{name}.jpg", outputs=[str(output)])
+        job = core.store.take("w")
+        assert job is not None
+        if name == "failed":
+            core.store.fail(job.id, job.attempt, "no photo", "permanent")
+            continue
+        core.store.release(job.id, job.attempt)
+        core.store.hold(job.id) if name == "queued" else core.store.cancel(job.id)
+    aged(left["queued"])
+    # Another job goes on with this one's output, and decides what its pieces are good for.
+    core.store.add("other", "{}", source="/in/replaced.jpg", outputs=[str(tmp_path / "out" / "replaced.mp4")])
+    Upkeep(core, RetentionSettings(), lambda: [tmp_path / "out"]).once()
+    assert sorted(name for name, path in left.items() if path.exists()) == ["queued", "replaced"]
+
+
 def test_uploads_go_when_no_job_knows_them(core: Core) -> None:
     place = core.uploads.place
     place.mkdir(parents=True)

@@ -102,6 +102,12 @@ def test_a_file_that_is_another_one_by_now_is_not_used(bench: Bench, name: str) 
     assert not bench.out.exists()
 
 
+def test_a_file_that_is_gone_may_come_back_with_its_share(bench: Bench) -> None:
+    job = bench.made(before=bench.sound.unlink, audio=str(bench.sound), depth={"file": str(bench.depth)})
+    assert job.state == "waiting"
+    assert f"{bench.sound}: is not there any more (if it was deleted, cancel the job" in (job.error or "")
+
+
 @pytest.mark.parametrize("duration", [1, 4])
 def test_nothing_gets_its_name_if_a_file_changed_while_it_was_used(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, duration: int

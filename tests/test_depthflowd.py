@@ -20,7 +20,7 @@ from depthflow_daemon.background import follow
 from depthflow_daemon.config import DaemonSettings
 from depthflow_daemon.service import Bell, Service
 from depthflow_daemon.store import Store
-from depthflow_daemon.vitals import Vitals
+from depthflow_daemon.vitals import PATIENCE_SECONDS, Vitals
 from houses import SETTINGS, House
 from running import environment, pixels
 
@@ -139,6 +139,7 @@ def test_drained_it_ends_by_itself_and_keeps_the_queue(house: House, photo: Path
     [
         ('[api]\nlisten = "127.0.0.1:0"', {}, "needs a token"),
         ('[[hooks.webhooks]]\nurl = "http://x"\nsecret_file = "none"', {}, "none: cannot be read: No such file"),
+        ('[api]\nlisten = "127.0.0.1:0"\ntoken_file = "in/.empty"', {}, ".empty: its first line is empty"),
         ("[engine]\nworkers = 0", {}, "engine.workers: no number of workers"),
         ('store = "in"', {}, "in: "),
         ("", {"DEPTHFLOW_SOCKET": "in"}, "lies there already and is no socket"),
@@ -146,6 +147,7 @@ def test_drained_it_ends_by_itself_and_keeps_the_queue(house: House, photo: Path
 )
 def test_a_daemon_that_cannot_start_says_why(house: House, settings: str, env: dict[str, str], said: str) -> None:
     house.file.write_text(settings)
+    (house.root / "in" / ".empty").write_text(" \n")
     done = house.does("start", **{key: str(house.root / value) for key, value in env.items()})
     assert done.code in (2, 4), done
     assert said in done.err, done.err + house.log()
@@ -171,6 +173,25 @@ def test_folders_are_read_again_and_a_mistake_changes_nothing(house: House) -> N
 
 def _status_of_broken(house: House) -> str:
     return (house.root / "state" / "depthflowd.db.lock").read_text()
+
+
+def test_status_names_photos_that_wait_for_somebody(house: House, photo: Path) -> None:
+    place = house.root / "in"
+    for name in ("a", "b", "c", "d"):
+        (place / f"{name}.toml").write_text("colour = 1")
+        shutil.copy(photo, place / f"{name}.png")
+    house.start()
+    house.until("d.png' waits: ")
+    status = house.does("status").out
+    assert f"\n         a.png waits: {place / 'a.toml'}: colour: unknown key" in status
+    assert "d.png" not in status
+    assert "\n         1 more wait for such reasons" in status
+    (folder,) = json.loads(house.does("status", "--json").out)["folders"]
+    assert [kept["photo"] for kept in folder["kept"]] == ["a.png", "b.png", "c.png", "d.png"]
+    for name in ("a", "b", "c", "d"):
+        (place / f"{name}.png").unlink()
+    assert "waits" not in house.does("status").out
+    assert house.does("stop").code == 0
 
 
 def test_the_log_is_shown(house: House) -> None:
@@ -307,16 +328,21 @@ def test_a_part_that_stands_still_is_not_told_to_be_alive(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.name)
     service = Service(DaemonSettings())
-    turns = {"engine": 0, "journal": 0}
-    vitals = Vitals(engine=lambda: turns["engine"], journal=lambda: turns["journal"], api=None)
+    turns, now = {"engine": 0, "journal": 0}, [0.0]
+    vitals = Vitals(lambda: now[0], engine=lambda: turns["engine"], journal=lambda: turns["journal"], api=None)
     with Store(tmp_path / "q.db") as store:
         service._look(store, vitals)
         turns.update(engine=1, journal=1)
         service._look(store, vitals)
         assert systemd.now() == ["WATCHDOG=1", "STATUS=0 running, 0 queued, 0 waiting, 0 done, 0 failed", "WATCHDOG=1"]
+        # The next look may come before any part can have gone round.
+        service._look(store, vitals)
+        assert systemd.now() == ["WATCHDOG=1"]
+        now[0] += PATIENCE_SECONDS
         turns.update(journal=2)
         service._look(store, vitals)
         assert systemd.now() == ["STATUS=engine: standing still"]
+        now[0] += PATIENCE_SECONDS
         turns.update(engine=2)
         service._look(store, vitals)
         assert systemd.now() == ["STATUS=journal: standing still"]

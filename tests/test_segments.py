@@ -19,7 +19,7 @@ from depthflow.jobs.pipeline import make
 from depthflow.jobs.planning import Piece
 from depthflow.jobs.segments import Segment, join_segments, make_segment, places_of, runs
 from depthflow.jobs.spec import JobSpec, OutputSpec
-from depthflow.progress import CancelToken
+from depthflow.progress import CancelToken, Progress
 from depthflow.video.encoders import choose_encoder
 from depthflow.video.formats import FORMATS
 from depthflow.video.join import PieceFile, VideoJoiner
@@ -205,7 +205,17 @@ def test_sound_is_laid_once_under_the_whole(photo: Path, depth_map: Path, tmp_pa
         make_segment(spec.model_copy(update={"audio": "gone.wav"}), Piece(range(4), (tmp_path / "b.mp4",)))
     segments = made_in_pieces(spec, tmp_path / "work")
     assert [seen(segment.files[0]).audio_seconds for segment in segments] == [None] * 3
-    join_segments(spec, segments)
+
+    def look(progress: Progress) -> None:
+        named.append((tmp_path / "a.mp4").exists())
+        read.append([seen(file).audio_seconds for file in tmp_path.glob(".a.*.part.mp4") if file.stat().st_size])
+
+    named: list[bool] = []
+    read: list[list[float | None]] = []
+    join_segments(spec, segments, report=look)
+    # Who compares the sound with what was queued does so when nothing has been read, and when all has.
+    assert named == [False, False, True, True]
+    assert read == [[], [pytest.approx(1.5, abs=0.06)], [], []]
     result = seen(tmp_path / "a.mp4")
     assert result.audio_seconds == pytest.approx(1.5, abs=0.06)
     assert len(result.frames) == 12

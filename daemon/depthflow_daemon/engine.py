@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from depthflow.errors import DepthFlowError
+from depthflow.errors import DepthFlowError, StoreError
 from depthflow.video.workfile import sweep
-from depthflow_daemon.cluster import Cluster, OwnCluster, Seat, Work, worker_count
+from depthflow_daemon.cluster import Cluster, Seat, Work
 from depthflow_daemon.config import EngineSettings
 from depthflow_daemon.gpus import Gpu, find_gpus
 from depthflow_daemon.leases import LEASE_SECONDS, MAX_CRASHES
 from depthflow_daemon.orphans import end_orphans
+from depthflow_daemon.own_cluster import OwnCluster, worker_count
 from depthflow_daemon.pieces import holds_pieces, tasks_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.running import RunningJob, Task
@@ -44,7 +45,9 @@ _PATIENCE = 3
 _CLOCK_SECONDS = 1.0
 """The wall clock may be set back so far before anybody minds."""
 _AGAIN_SECONDS = 10.0
-"""After a store or a scheduler that failed."""
+"""After a scheduler that failed."""
+_STORE_SECONDS = 2.0
+"""After a store that failed: its disk may have room again at any moment."""
 
 
 class Engine:
@@ -163,7 +166,8 @@ class Engine:
                 except Exception as error:
                     # A store that fails (disk full) must not end the engine.
                     self._complain(error)
-                    self._not_before = time.monotonic() + _AGAIN_SECONDS
+                    pause = _STORE_SECONDS if isinstance(error, StoreError) else _AGAIN_SECONDS
+                    self._not_before = time.monotonic() + pause
         finally:
             self._leave()
 
@@ -204,13 +208,16 @@ class Engine:
         now = time.monotonic()
         if self._jobs:
             return _SOON_SECONDS if self._cluster and any(running.waiting for running in self._jobs) else _LOOK_SECONDS
+        if self._not_before > now:
+            # Whoever woke us meanwhile will not do it again.
+            return self._not_before - now
         wait = self._store.seconds_to_next()
         longest = _SLEEP_SECONDS if wait is None else min(_SLEEP_SECONDS, wait)
         if self._cluster is not None:
             if not self._seats:
                 return _SEATS_SECONDS
             longest = min(longest, self._used + self._settings.idle_seconds - now)
-        return max(0.0, longest, self._not_before - now)
+        return max(0.0, longest)
 
     def _complain(self, error: Exception) -> None:
         """Each trouble once, however often it is met again."""
@@ -340,6 +347,10 @@ class Engine:
         """The worker ended, and not the task."""
         began, task.began = task.began, False
         if why == "":
+            # It told somebody else, if the scheduler was started anew: then this is nobody's fault.
+            self._count(time.monotonic())
+            if self._cluster is None:
+                return
             why = "the worker told nothing"
         elif why == "died":
             how = self._cluster.last_words(task.pid) if self._cluster is not None else ""
@@ -371,7 +382,7 @@ class Engine:
         ahead = time.time() - time.monotonic()
         if ahead < self._ahead - _CLOCK_SECONDS and self._cluster is not None and not self._settings.address:
             # Dask reckons with the wall clock: it would sit still until the old time comes again.
-            self._lose("the clock was set back")
+            self._lose("the clock was set back", again=0.0)
         self._ahead = ahead
         if self._cluster is not None and (self._jobs or not self._seats) and now - self._counted >= _SEATS_SECONDS:
             self._count(now)
@@ -431,19 +442,26 @@ class Engine:
                 self._lose(f"the scheduler does not answer: {error}")
             return
         self._unanswered = 0
+        if not cluster.alive:
+            self._lose("the scheduler is another one", again=0.0)
+            return
         for name, (_, task) in list(self._tasks.items()):
             if task.seat is not None and task.seat.address not in self._seats:
                 self._over(name, "died")
 
-    def _lose(self, why: str) -> None:
-        """The scheduler is gone: what was running is nobody's fault, and is done again."""
+    def _lose(self, why: str, again: float = _AGAIN_SECONDS) -> None:
+        """The scheduler is gone: what was running is nobody's fault, and is done again.
+
+        Args:
+            again: after so many seconds another one is looked for.
+        """
         log.warning("engine: %s; running jobs are given back", why)
         self._leave()
         for name in list(self._tasks):
             self._over(name, "lost")
         for running in self._jobs:
             running.decide("released")
-        self._not_before = time.monotonic() + _AGAIN_SECONDS
+        self._not_before = time.monotonic() + again
 
     # -- jobs out --------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def secret_in(file: Path) -> str:
     """A file's first line, which stands in no log from now on.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or there is nothing in it.
     """
     try:
         secret = file.read_text(encoding="utf-8").partition("\n")[0].strip()
@@ -50,6 +50,8 @@ def secret_in(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a text file in UTF-8"
         raise UsageError(f"{file}: cannot be read: {why}") from None
+    if not secret:
+        raise UsageError(f"{file}: its first line is empty", "write a secret there, such as `openssl rand -hex 32`")
     hide(secret)
     return secret
 

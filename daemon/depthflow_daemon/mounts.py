@@ -1,7 +1,8 @@
-"""Tells whether a path lies on a file system of another machine, where events and locks cannot be relied on."""
+"""What mount a path lies on: of another machine, where events and locks cannot be relied on, or read-only."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -49,3 +50,15 @@ def file_system(path: Path, *, table: Path = MOUNT_TABLE) -> str:
 def _unescaped(text: str) -> str:
     """The kernel writes space, tab, newline and backslash in octal."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def is_read_only(place: Path) -> bool:
+    """Whether the mount that a place lies on, or will lie on, can be written to by nobody, as far as that is known."""
+    if sys.platform == "win32":
+        return False
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False

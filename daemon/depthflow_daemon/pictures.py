@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ SIDE = 256
 KEPT = 2000
 """Pictures on the disk; the oldest go first."""
 _SECONDS = 120.0
+_NONE_SECONDS = 60.0
+"""So long it is known that a picture cannot be made; then it is tried again, since permissions may change."""
 _WAITING = 4
 """More that wait for their picture are sent away: each of them holds a thread of the API."""
 
@@ -35,6 +38,7 @@ class Pictures:
         self._folder = folder
         self._guard = threading.Lock()
         self._room = threading.BoundedSemaphore(_WAITING)
+        self._none: dict[str, tuple[float, str]] = {}
 
     def get(self, kind: Kind, file: str, content: str, spec: dict[str, Any]) -> Path:
         """A PNG.
@@ -52,17 +56,29 @@ class Pictures:
         path = self._folder / f"{key[:40]}.png"
         if path.exists():
             return path
+        self._refuse_again(key)
         if not self._room.acquire(blocking=False):
             raise SystemError_("many pictures are being made just now", "try again in some seconds")
         try:
             with self._guard:
+                self._refuse_again(key)
                 if not path.exists():
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     _run({"kind": kind, "file": file, "depth": depth, "to": str(path)})
                     self._prune()
+        except InputError as error:
+            self._none[key] = time.monotonic() + _NONE_SECONDS, str(error)
+            raise
         finally:
             self._room.release()
         return path
+
+    def _refuse_again(self, key: str) -> None:
+        """Raises InputError: there was no such picture a moment ago; whoever asks for it often starts no processes."""
+        now = time.monotonic()
+        self._none = {key: (until, why) for key, (until, why) in list(self._none.items()) if until > now}
+        if key in self._none:
+            raise InputError(self._none[key][1])
 
     def _prune(self) -> None:
         files = sorted(self._folder.glob("*.png"), key=lambda file: file.stat().st_mtime, reverse=True)

@@ -87,6 +87,13 @@ def keep_pieces(output: Path) -> None:
                 os.utime(left)
 
 
+def drop_pieces(output: Path) -> None:
+    """Nobody goes on with what an earlier daemon left of this output."""
+    for left in folders_left(output):
+        if holds_pieces(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def tasks_of(job: Job, seconds: float) -> tuple[list[Task], list[Cutting]]:
     """The tasks with which a job begins, and the outputs that are to be joined later.
 

@@ -45,6 +45,8 @@ _LOOKED_AT = 12
 """Cameras of a clip by which is told what it needs; each costs about a millisecond."""
 _KEPT_PHOTOS = 2048
 """Longer side of the photo that is kept: frames are small."""
+_LONGEST_SECONDS = 60.0
+"""From one frame to the next, however low the rate: no clock counts to what 1e-300 a second make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,7 @@ class _Player:
             if orders.running and not self._broken:
                 self._draw(order)
             with orders.news:
-                left = self._before + 1 / order.rate - time.monotonic()
+                left = self._before + min(1 / order.rate, _LONGEST_SECONDS) - time.monotonic()
                 orders.news.wait_for(lambda: orders.over or orders.order is not self._shown, max(0.0, left))
 
     def _is_due(self) -> bool:

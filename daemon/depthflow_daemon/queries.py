@@ -174,6 +174,15 @@ class Queries:
             rows = db.execute(SELECT + "WHERE state IN ('queued', 'waiting') AND attempt > 0 ORDER BY id")
             return [job_of(row) for row in rows]
 
+    def given_up(self) -> list[str]:
+        """Files that jobs were to make that were begun, and then failed or were cancelled."""
+        query = (
+            "SELECT path FROM outputs JOIN jobs ON jobs.id = outputs.job "
+            "WHERE state IN ('failed', 'cancelled') AND attempt > 0 AND facts IS NULL"
+        )
+        with self._database.reading() as db:
+            return [row["path"] for row in db.execute(query)]
+
     def events(self, *, after: int = 0, job: int | None = None, limit: int = 100) -> list[Event]:
         """The log from behind the id `after`, oldest first."""
         which, values = ("job = ? AND ", (job,)) if job is not None else ("", ())

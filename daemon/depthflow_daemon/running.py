@@ -125,8 +125,8 @@ class RunningJob:
             cutting.work.discard()
 
     def decide(self, kind: Failure | Literal["done", "released", "lost"], error: str = "") -> None:
-        """What becomes of it, unless that is decided already."""
-        if self.verdict is None:
+        """What becomes of it, unless that is decided already; what is done is done, though it was to stop."""
+        if self.verdict is None or (kind == "done" and self.verdict.kind == "released"):
             self.verdict = Verdict(kind, error)
 
     @property

@@ -31,6 +31,7 @@ from depthflow_daemon.hub import Hub
 from depthflow_daemon.journal import Journal
 from depthflow_daemon.leash import Leash
 from depthflow_daemon.logs import hide, secret_in
+from depthflow_daemon.mounts import is_read_only
 from depthflow_daemon.notify import Notifier
 from depthflow_daemon.pieces import holds_pieces, keep_pieces
 from depthflow_daemon.records import Job, State
@@ -278,6 +279,7 @@ class Service:
                 folders.load(fresh.folders)
                 self._settings = self._settings.model_copy(update={"folders": fresh.folders})
                 core.places = self._places()
+                self._warn_of_read_only()
             log.info("folders read again: %d watched", len(folders.facts()), extra={"event": "reloaded"})
         except DepthFlowError as error:
             log.error("the settings are not taken: %s%s", error, f" ({error.hint})" if error.hint else "")
@@ -299,6 +301,19 @@ class Service:
         log.info("depthflowd %s, process %d, queue %s", __version__, os.getpid(), settings.store_file)
         for folder in settings.folders:
             log.info("watching %r -> %r", str(folder.input), str(folder.output), extra={"folder": folder.name})
+        self._warn_of_read_only()
+
+    def _warn_of_read_only(self) -> None:
+        """Where systemd lets the daemon write is written in its unit, which does not follow the settings."""
+        for folder in self._settings.folders:
+            if is_read_only(folder.place.output):
+                log.warning(
+                    "folder %r: results cannot be written to %r: it is read-only here; if systemd runs this daemon for "
+                    "the machine, write its unit anew: depthflow daemon install --system",
+                    folder.name,
+                    str(folder.place.output),
+                    extra={"folder": folder.name},
+                )
 
 
 def _recover(store: Store) -> None:

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from depthflow.jobs.library import Preset, apply_preset, load_preset, resolve
 from depthflow.jobs.planning import ending, format_of, output_path, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.settings import job_base, load_settings
+from depthflow_daemon.confinement import SOURCE, check_file, confined, files_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.store import job_key
 from depthflow_daemon.uploads import Upload
@@ -33,8 +33,6 @@ from depthflow_daemon.uploads import Upload
 if TYPE_CHECKING:
     from depthflow_daemon.core import Core
 
-SOURCE = "job"
-"""What messages call the request."""
 _LAID = ("depth", "motion", "camera", "layers", "render", "effects")
 """Parts of a JobSpec that are laid over what was there, key by key; the others take its place."""
 
@@ -145,10 +143,10 @@ def checked(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> tuple[J
     spec = JobSpec.parse(data, source=SOURCE)
     spec = resolve(confined(core, spec, {str(upload.path) for upload in uploads.values()}))
     photo = Path(spec.photo)
-    _check_file(photo, "photo", name)
+    check_file(photo, "photo", name)
     core.examiner.check_header(photo, limits=_photo_limits(core), label=name)
-    for what, file in _files(spec):
-        _check_file(file, what, str(file))
+    for what, file in files_of(spec):
+        check_file(file, what, str(file))
     return spec, name
 
 
@@ -179,7 +177,7 @@ def prepare(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> Prepare
     if not sent:
         # Beside the photo, which makes it another job than for a copy of the photo elsewhere.
         spec = spec.model_copy(update={"outputs": tuple(_beside(spec, output) for output in spec.outputs)})
-    files = tuple(file for _, file in _files(spec))
+    files = tuple(file for _, file in files_of(spec))
     return Prepared(spec, _identity(spec), files, _digest(Path(spec.photo)), name, sent)
 
 
@@ -228,104 +226,6 @@ def _photo_name(data: dict[str, Any], uploads: Mapping[str, Upload]) -> str:
     if "://" in photo:
         raise UsageError(f"{SOURCE}: photo: addresses are not fetched by the daemon", "send the photo itself")
     return photo
-
-
-# -- where files may lie -------------------------------------------------------------------------------------------
-
-
-def confined(core: Core, spec: JobSpec, received: set[str]) -> JobSpec:
-    """The spec with all its paths resolved, links too; they lie below a root or were received.
-
-    Raises:
-        UsageError: one does not.
-    """
-    place = partial(_place, core, received)
-    outputs = tuple(
-        output
-        if output.path is None
-        else output.model_copy(update={"path": place(output.path, f"outputs[{number}].path")})
-        for number, output in enumerate(spec.outputs)
-    )
-    depth = spec.depth
-    if depth.file is not None:
-        depth = depth.model_copy(update={"file": place(depth.file, "depth.file")})
-    if _is_path(depth.model) or depth.model.endswith(".onnx"):
-        depth = depth.model_copy(update={"model": place(depth.model, "depth.model")})
-    motion = spec.motion
-    if motion.components is None and motion.tracks is None and (_is_path(motion.name) or motion.name.endswith(".toml")):
-        raise UsageError(
-            f"{SOURCE}: motion.name: {motion.name!r} is a path, and motions are taken from the library",
-            "name a motion, or send its components and tracks",
-        )
-    effects = spec.effects
-    if effects.caption.font is not None:
-        font = place(effects.caption.font, "effects.caption.font")
-        effects = effects.model_copy(update={"caption": effects.caption.model_copy(update={"font": font})})
-    if effects.watermark.file is not None:
-        file = place(effects.watermark.file, "effects.watermark.file")
-        effects = effects.model_copy(update={"watermark": effects.watermark.model_copy(update={"file": file})})
-    photo = place(spec.photo, "photo")
-    if depth.file is None:
-        from depthflow.depth.files import sidecar
-
-        if photo not in received and (beside := sidecar(photo)) is not None:
-            depth = depth.model_copy(update={"file": place(str(beside), "depth.file")})
-    return spec.model_copy(
-        update={
-            "photo": photo,
-            "audio": None if spec.audio is None else place(spec.audio, "audio"),
-            "depth": depth,
-            "effects": effects,
-            "outputs": outputs,
-        }
-    )
-
-
-def _place(core: Core, received: set[str], text: str, key: str) -> str:
-    if text in received:
-        return text
-    roots = [root.resolve() for root in core.places.roots]
-    try:
-        path = Path(text)
-        resolved = path.resolve() if path.is_absolute() else None
-    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL, links in a circle
-        resolved = None
-    if resolved is None or not any(resolved.is_relative_to(root) and resolved != root for root in roots):
-        # The same words whether it exists or not.
-        raise UsageError(
-            f"{SOURCE}: {key}: {text!r} is not an absolute path below one of the daemon's roots",
-            f"roots: {', '.join(map(str, roots))}" if roots else "the daemon has no roots: send the file itself",
-        )
-    return str(resolved)
-
-
-def _is_path(text: str) -> bool:
-    return "/" in text or "\\" in text or text.startswith(("~", "."))
-
-
-def _check_file(path: Path, what: str, name: str) -> None:
-    """Before it is opened: a pipe that has a photo's name would be waited for without end."""
-    try:
-        regular = path.is_file()
-        there = regular or path.exists()
-    except (OSError, ValueError):
-        there = regular = False
-    if there and not regular and not path.is_dir():
-        raise InputError(f"{name}: the {what} is no regular file", "give a file")
-    if what != "photo" and not regular:
-        raise InputError(f"{name}: there is no such {what}", "check the path")
-
-
-def _files(spec: JobSpec) -> list[tuple[str, Path]]:
-    """Whatever else than the photo is read, and what it is."""
-    found = [
-        ("depth map", spec.depth.file),
-        ("sound file", spec.audio),
-        ("font", spec.effects.caption.font),
-        ("watermark", spec.effects.watermark.file),
-        ("network", spec.depth.model if _is_path(spec.depth.model) else None),
-    ]
-    return [(what, Path(file)) for what, file in found if file is not None]
 
 
 # -- where results go ----------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""Keeps the daemon small: forgets old jobs, removes uploads that no job knows and work files of dead processes."""
+"""Keeps the daemon small: forgets old jobs, removes uploads that no job knows, work files of dead processes, and
+pieces of long videos with which nobody goes on."""
 
 from __future__ import annotations
 
@@ -12,14 +13,16 @@ from depthflow.errors import DepthFlowError
 from depthflow.video.workfile import sweep
 from depthflow_daemon.config import RetentionSettings
 from depthflow_daemon.core import Core
+from depthflow_daemon.pieces import drop_pieces, keep_pieces
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 3600.0
+EVERY_SECONDS = 1800.0
+"""More often than `workfile.STALE_SECONDS`: pieces of jobs that wait are kept from becoming old."""
 
 
 class Upkeep(threading.Thread):
-    """Goes round at the daemon's start, and every hour.
+    """Goes round at the daemon's start, and every half hour.
 
     Args:
         core: the daemon's parts.
@@ -50,6 +53,11 @@ class Upkeep(threading.Thread):
         if gone:
             log.info("%d old jobs are forgotten", gone, extra={"event": "pruned", "jobs": gone})
         self._core.prune()
+        for job in self._core.store.begun():
+            for output in self._core.store.outputs(job.id):
+                keep_pieces(Path(output.path))
+        for path in self._core.store.given_up():
+            drop_pieces(Path(path))
         for place in self._results():
             for folder, _, _ in os.walk(place):
                 if self._over.is_set():

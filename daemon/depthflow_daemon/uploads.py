@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import stat
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -38,11 +39,13 @@ class Upload:
         path: where it lies.
         digest: SHA-256 of its bytes, hex.
         name: as the client called it, without folders.
+        receipt: which time it was received, for `Uploads.settle`.
     """
 
     path: Path
     digest: str
     name: str
+    receipt: str = ""
 
 
 class Uploads:
@@ -50,6 +53,8 @@ class Uploads:
 
     def __init__(self, work: Path) -> None:
         self.place, self.results = work / "uploads", work / "results"
+        self._guard = threading.Lock()
+        self._fresh: dict[Path, str] = {}
         self._incoming = self.place / "incoming"
 
     def sweep(self) -> None:
@@ -67,6 +72,26 @@ class Uploads:
             return Receiving(self, self._incoming / secrets.token_hex(16), name)
         except OSError as error:
             raise _explained(error, self._incoming) from error
+
+    def kept(self, incoming: Path, place: Path) -> None:
+        """Give what was received whole its name; one with the same bytes that is there already takes its place."""
+        with self._guard:
+            if _is_whole(place, incoming):
+                place.touch()
+                # Somebody else counts on it now too.
+                self._fresh.pop(place, None)
+            else:
+                incoming.replace(place)
+                self._fresh[place] = incoming.name
+
+    def settle(self, upload: Upload, *, used: bool) -> None:
+        """Whether what was asked for with it was accepted; else it goes, unless somebody else sent the same."""
+        with self._guard:
+            mine = self._fresh.get(upload.path) == upload.receipt
+            if mine:
+                del self._fresh[upload.path]
+            if mine and not used:
+                upload.path.unlink(missing_ok=True)
 
     def prune(self, known: set[str], outputs: set[str], *, least_age: float = 3600.0) -> int:
         """Remove what no job knows any more; how many files and folders.
@@ -120,13 +145,10 @@ class Receiving:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            if _is_whole(place, self._path):
-                place.touch()
-            else:
-                self._path.replace(place)
+            self._uploads.kept(self._path, place)
         except OSError as error:
             raise _explained(error, self._path) from error
-        return Upload(place, digest, self.name)
+        return Upload(place, digest, self.name, self._path.name)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # what is still to be written may find no space

@@ -188,7 +188,10 @@ _KINDS: dict[str, Callable[..., dict[str, Any]]] = {"make": _make, "segment": _s
 
 
 def _checked(order: dict[str, Any], report: Report) -> Report:
-    """Compares once more when all frames are drawn and nothing has its name yet: sound is read until then."""
+    """Compares once more when all has been read and nothing has its name yet.
+
+    Frames are drawn by the first "publish 0" of a job or a piece; pieces are joined, and the sound read, by the second.
+    """
 
     def told(progress: Progress) -> None:
         if progress.stage == "publish" and progress.done == 0 and not progress.warning:
@@ -202,14 +205,18 @@ def _check_contents(order: dict[str, Any]) -> None:
     """What is rendered is what was queued, byte for byte: the photo, its depth map, its sound.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not. SystemError_: a file is not there, perhaps with its share.
     """
     contents = {order["spec"]["photo"]: order["content"], **order.get("digests", {})}
     for name, content in contents.items():
         if not content:
             continue
-        with Path(name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with Path(name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            hint = "if it was deleted, cancel the job; if its share is unmounted, the job is made when it is back"
+            raise SystemError_(f"{name}: is not there any more", hint) from None
         if found != content:
             raise InputError(f"{name}: changed after it was queued", "what it is now has a job of its own")
 

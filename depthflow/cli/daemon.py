@@ -23,6 +23,9 @@ _ANSWER_SECONDS = 3.0
 NOT_RUNNING = 3
 """Exit code of `status` where no daemon runs, as systemctl has it."""
 
+KEPT_SHOWN = 3
+"""So many photos of a folder are named that wait for somebody to do something."""
+
 File = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings.", show_default="your depthflowd.toml")
 ]
@@ -136,7 +139,9 @@ def status(config: File = None, as_json: Json = False) -> None:
             system = client.system()
             found |= {"running": True, "pid": system.pid, "address": str(client.address)}
             found["system"] = system.model_dump(mode="json")
-            found["folders"] = [folder.model_dump(mode="json") for folder in client.folders()]
+            found["folders"] = [
+                {**folder.model_dump(mode="json"), "kept": _kept(client, folder.name)} for folder in client.folders()
+            ]
     except DepthFlowError as error:
         trouble = error
     _print_status(found, trouble, as_json)
@@ -144,6 +149,12 @@ def status(config: File = None, as_json: Json = False) -> None:
         raise typer.Exit(NOT_RUNNING)
     if trouble is not None and _has_api(loaded):
         raise trouble
+
+
+def _kept(client: Client, folder: str) -> list[dict[str, str]]:
+    """Photos that wait for somebody to do something about them, each with what."""
+    photos = client.waiting_photos(folder).items
+    return [{"photo": each.path, "why": each.why} for each in photos if each.kind in ("rules", "unreadable")]
 
 
 def _print_status(found: dict[str, Any], trouble: DepthFlowError | None, as_json: bool) -> None:
@@ -170,6 +181,10 @@ def _print_status(found: dict[str, Any], trouble: DepthFlowError | None, as_json
         waits = f", {folder['pending']} photos are waited for" if folder["pending"] else ""
         typer.echo(f"folder   {folder['name']}: {folder['root']} -> {folder['output']}{waits}"
                    + (f" ({', '.join(notes)})" if notes else ""))  # fmt: skip
+        for kept in folder["kept"][:KEPT_SHOWN]:
+            typer.echo(f"         {kept['photo']} waits: {kept['why']}")
+        if more := len(folder["kept"][KEPT_SHOWN:]):
+            typer.echo(f"         {more} more wait for such reasons")
 
 
 @app.command()

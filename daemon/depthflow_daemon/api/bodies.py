@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -45,7 +46,7 @@ def body_of(model: str) -> dict[str, Any]:
 async def read_submission(
     request: Request, core: Core, model: type[Asked]
 ) -> AsyncIterator[tuple[Asked, dict[str, Upload]]]:
-    """What is asked for and the files that came with it; what is not whole is removed again.
+    """What is asked for and the files that came with it; what is not whole, or not accepted, is removed again.
 
     Raises:
         RefusedError: neither JSON nor multipart, not whole, too large, or with parts that are not known.
@@ -55,11 +56,13 @@ async def read_submission(
         yield _parsed(model, await _small_body(request, core.limits.body_bytes)), {}
     elif kind == "multipart/form-data":
         form = _Form(core)
+        used = False
         try:
             await form.read(request)
             yield _parsed(model, bytes(form.field) or b"{}"), await run_in_threadpool(form.keep)
+            used = True
         finally:
-            form.close()
+            form.close(used=used)
     else:
         raise RefusedError(
             415, f"content-type: {kind or 'none'!r} is not known here", "application/json or multipart/form-data"
@@ -106,6 +109,7 @@ class _Form:
         self._uploads, self._limits = core.uploads, core.limits
         self.field = bytearray()
         self._files: dict[str, Receiving] = {}
+        self._kept: dict[str, Upload] = {}
         self._seen: set[str] = set()
         self._head: dict[str, bytes] = {}
         self._name = self._value = b""
@@ -143,11 +147,17 @@ class _Form:
             raise RefusedError(422, "photo: the part is missing", "send the photo as a file named `photo`")
 
     def keep(self) -> dict[str, Upload]:
-        return {part: file.keep() for part, file in self._files.items()}
+        for part, file in self._files.items():
+            self._kept[part] = file.keep()
+        return self._kept
 
-    def close(self) -> None:
+    def close(self, *, used: bool) -> None:
+        """What was not kept goes, and what was kept for a request that is refused."""
         for file in self._files.values():
             file.close()
+        for upload in self._kept.values():
+            with contextlib.suppress(OSError):
+                self._uploads.settle(upload, used=used)
 
     def _write(self) -> None:
         todo, self._todo = self._todo, []

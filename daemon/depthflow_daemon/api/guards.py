@@ -99,19 +99,18 @@ class Sized:
             await self._app(scope, receive, send)
             return
         said = Headers(scope=scope).get("content-length", "")
-        parts: list[Message] = []
-        count = int(said) if said.isdigit() else 0
-        while count <= self._limit:
+        body, gone, more = bytearray(), False, True
+        large = said.isdigit() and int(said) > self._limit
+        while more and not gone and not large:
             message = await receive()
-            parts.append(message)
-            count = max(count, sum(len(part.get("body", b"")) for part in parts))
-            if message["type"] != "http.request" or not message.get("more_body"):
-                break
-        if count > self._limit:
+            gone, more = message["type"] != "http.request", message.get("more_body", False)
+            body += message.get("body", b"")
+            large = len(body) > self._limit
+        if large:
             response = problem(413, f"the request is larger than {self._limit} bytes", headers={"Connection": "close"})
             await response(scope, receive, send)
             return
-        parts.reverse()
+        parts: list[Message] = [{"type": "http.disconnect" if gone else "http.request", "body": bytes(body)}]
 
         async def again() -> Message:
             return parts.pop() if parts else await receive()
