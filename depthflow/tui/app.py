@@ -17,7 +17,7 @@ from textual.theme import Theme
 from depthflow.errors import DepthFlowError
 from depthflow.tui import pictures
 from depthflow.tui.link import JobsChanged, Link, LinkChanged, News, SystemChanged
-from depthflow.tui.palette import Commands
+from depthflow.tui.palette import Commands, Palette, Themes
 from depthflow.tui.places import PLACES
 from depthflow.tui.preferences import Preferences
 from depthflow.tui.themes import DEFAULT, THEMES
@@ -165,6 +165,13 @@ class DepthFlowApp(App[None]):
         self._doing.add(task)  # the loop alone would forget it
         task.add_done_callback(self._doing.discard)
         return task
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
+    def search_themes(self) -> None:
+        self.push_screen(Palette([Themes], placeholder="Search for themes…"))
 
     def action_welcome(self) -> None:
         from depthflow.tui.screens.welcome import WelcomeScreen

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from depthflow.errors import DepthFlowError
+from depthflow.tui import themes
 from depthflow.tui.places import PLACES
+from depthflow.tui.steady import Steady
 
 if TYPE_CHECKING:
     from depthflow.client.models import Preset
@@ -31,21 +33,16 @@ class Command(NamedTuple):
     first: bool = True
 
 
-class Commands(Provider):
-    """Everything that can be done now."""
+class Palette(CommandPalette, Steady[None]):
+    """Textual's palette, which comes to rest as our own screens do."""
 
-    _presets: list[Preset]
+
+class _Offer(Provider):
+    """Commands of which some are offered at once, and all are found by their names."""
 
     @property
     def flow(self) -> DepthFlowApp:
         return cast("DepthFlowApp", self.app)
-
-    async def startup(self) -> None:
-        self._presets = []
-        try:
-            self._presets = list(await self.flow.link.client.presets() or ())
-        except DepthFlowError:
-            return  # offline: the masthead says so, and the rest of the palette works
 
     async def discover(self) -> Hits:
         for command in self._all():
@@ -57,6 +54,33 @@ class Commands(Provider):
         for command in self._all():
             if (score := matcher.match(command.title)) > 0:
                 yield Hit(score, matcher.highlight(command.title), command.do, help=command.text)
+
+    def _all(self) -> Iterator[Command]:
+        raise NotImplementedError
+
+    def _take_theme(self, name: str) -> None:
+        self.flow.theme = name
+
+
+class Themes(_Offer):
+    """The themes, our own first."""
+
+    def _all(self) -> Iterator[Command]:
+        for name in themes.ordered(self.flow.available_themes):
+            yield Command(name, themes.WHAT.get(name, ""), partial(self._take_theme, name))
+
+
+class Commands(_Offer):
+    """Everything that can be done now."""
+
+    _presets: list[Preset]
+
+    async def startup(self) -> None:
+        self._presets = []
+        try:
+            self._presets = list(await self.flow.link.client.presets() or ())
+        except DepthFlowError:
+            return  # offline: the masthead says so, and the rest of the palette works
 
     def _all(self) -> Iterator[Command]:
         yield from self._actions()
@@ -75,8 +99,8 @@ class Commands(Provider):
                 partial(self.flow.open_in_studio, None, preset=preset.name),
                 first=False,
             )
-        for theme in sorted(self.flow.available_themes):
-            yield Command(f"Theme: {theme}", "", partial(setattr, self.flow, "theme", theme), first=False)
+        for name in themes.ordered(self.flow.available_themes):
+            yield Command(f"Theme: {name}", themes.WHAT.get(name, ""), partial(self._take_theme, name), first=False)
 
     def _actions(self) -> Iterator[Command]:
         seen = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.theme import Theme
 
 DEFAULT = "depthflow-dark"
@@ -114,3 +116,15 @@ def _with_text(theme: Theme) -> Theme:
 
 
 THEMES = tuple(map(_with_text, (_DARK, _LIGHT, _CONTRAST)))
+WHAT = {
+    "depthflow-dark": "Quiet dark blue",
+    "depthflow-light": "Warm paper",
+    "depthflow-contrast": "High contrast: all text at 7:1 or more",
+}
+"""What each of them is like."""
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Names of themes as they are listed: our own, then all others by name."""
+    ours = [theme.name for theme in THEMES]
+    return [*ours, *sorted(set(names).difference(ours))]

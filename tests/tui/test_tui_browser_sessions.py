@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running import COMMAND
+from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from depthflow.client import AsyncClient
@@ -23,26 +24,33 @@ from depthflow.tui.browser.session import Session
 NOWHERE = "http://127.0.0.1:9"
 """A daemon's address where none is: the app is offline, and starts none."""
 QUIT = ["stdin", "\x11"]
+KEY_F3 = "\x1bOR"
+TAB = "a" * 32
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 
 @asynccontextmanager
-async def serving(*argv: str, sessions: int = 2) -> AsyncIterator[BrowserServer]:
-    made = BrowserServer(argv or argv_of(NOWHERE), sessions=sessions)
+async def serving(*argv: str, sessions: int = 2, kept: float = 60.0) -> AsyncIterator[BrowserServer]:
+    made = BrowserServer(argv or argv_of(NOWHERE), sessions=sessions, kept=kept)
     await made.start()
     yield made
     await made.close()
 
 
 @asynccontextmanager
-async def opened(address: str) -> AsyncIterator[Callable[[], aiohttp.client._BaseRequestContextManager]]:  # type: ignore[type-arg]
-    """What opens websockets, after the printed address was opened."""
+async def opened(address: str) -> AsyncIterator[Callable[..., aiohttp.client._BaseRequestContextManager]]:  # type: ignore[type-arg]
+    """What opens websockets, of a tab if one is named, after the printed address was opened."""
     root = address.partition("/?")[0]
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
         async with client.get(address) as answer:
             assert answer.status == 200
-        yield lambda: client.ws_connect(f"{root}/ws?width=90&height=20", headers={"Origin": root}, max_msg_size=0)
+
+        def open_page(tab: str = "", width: int = 90) -> aiohttp.client._BaseRequestContextManager:  # type: ignore[type-arg]
+            address = f"{root}/ws{tab and '/'}{tab}?width={width}&height=20"
+            return client.ws_connect(address, headers={"Origin": root}, max_msg_size=0)
+
+        yield open_page
 
 
 async def read_until(page: aiohttp.ClientWebSocketResponse, *words: bytes) -> bytes:
@@ -97,6 +105,62 @@ async def test_the_app_ends_with_its_page() -> None:
         assert not alive(session.pid)
 
 
+async def test_a_page_that_is_loaded_again_finds_its_app() -> None:
+    async with serving() as server, opened(server.access.url) as open_page:
+        async with open_page(TAB) as page:
+            await read_until(page, b"Queue")
+            await page.send_json(["stdin", KEY_F3])
+            await read_until(page, b"Scan")
+            (session,) = server.sessions
+        async with open_page(TAB, width=70) as page:
+            # All of it, also what was on the page before: places, keys, the mouse, and where the cursor is.
+            await read_until(page, b"Queue", b"Scan", b"\x1b[?1003h", b"\x1b[?2004h", b"\x1b[?1049h")
+            assert server.sessions == {session}
+            await page.send_json(QUIT)
+            assert await read_to_the_end(page) == 1000
+        await session.stop()
+        assert not alive(session.pid)
+        async with open_page(TAB) as page:
+            await read_until(page, b"Queue")
+            assert session not in server.sessions
+
+
+async def test_the_page_that_was_loaded_last_has_the_app() -> None:
+    async with serving(sessions=1) as server, opened(server.access.url) as open_page, open_page(TAB) as first:
+        await read_until(first, b"Queue")
+        async with open_page(TAB) as second:
+            await read_until(second, b"Queue")
+            await read_to_the_end(first)
+            (session,) = server.sessions
+            assert alive(session.pid)
+            await second.send_json(["ping", "7"])
+            await read_until(second, b'["pong", "7"]')
+
+
+async def test_another_tab_has_an_app_of_its_own_and_takes_the_place_of_one_that_waits() -> None:
+    async with serving(sessions=2) as server, opened(server.access.url) as open_page, open_page(TAB) as page:
+        await read_until(page, b"Queue")
+        (waits,) = server.sessions
+        async with open_page("b" * 32) as other:
+            await read_until(other, b"Queue")
+            assert len({session.pid for session in server.sessions}) == 2
+            await page.close()
+            async with open_page("c" * 32) as third:
+                await read_until(third, b"Queue")
+                await waits.stop()
+                assert not alive(waits.pid)
+
+
+async def test_an_app_to_which_no_page_comes_back_ends() -> None:
+    async with serving(kept=0.1) as server, opened(server.access.url) as open_page:
+        async with open_page(TAB) as page:
+            await read_until(page, b"Queue")
+            (session,) = server.sessions
+        while alive(session.pid):
+            await asyncio.sleep(0.02)
+        assert session.ended
+
+
 async def test_the_app_ends_with_its_server() -> None:
     async with serving() as server, opened(server.access.url) as open_page, open_page() as page:
         await read_until(page, b"Queue")
@@ -109,18 +173,11 @@ async def test_the_app_ends_with_its_server() -> None:
 
 
 async def test_what_was_to_end_before_it_began_does_not_begin() -> None:
-    async def nothing(*_: object) -> None:
-        pass
-
-    session = Session(
-        argv_of(NOWHERE), write_bytes=nothing, write_str=nothing, close=nothing, downloads=DownloadManager()
-    )
+    session = Session(argv_of(NOWHERE), DownloadManager())
     await session.stop()
     await session.start(80, 24)
     assert session.pid is None
-    at_once = Session(
-        argv_of(NOWHERE), write_bytes=nothing, write_str=nothing, close=nothing, downloads=DownloadManager()
-    )
+    at_once = Session(argv_of(NOWHERE), DownloadManager())
     await asyncio.gather(at_once.start(80, 24), at_once.stop())
     assert at_once.pid is None or not alive(at_once.pid)
 
@@ -185,7 +242,26 @@ async def test_a_program_that_is_no_app_closes_the_page(capfd: pytest.CaptureFix
     argv = [sys.executable, "-c", "import sys; sys.exit('no such thing')"]
     async with serving(*argv) as server, opened(server.access.url) as open_page, open_page() as page:
         assert await read_to_the_end(page) == 1000
-    assert "no such thing" in capfd.readouterr().out
+    assert "no such thing" in capfd.readouterr().err
+
+
+async def test_an_app_that_is_gone_before_it_is_heard_closes_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppService cancels what reads the errors, and stumbles over it if that has not begun."""
+    closed = []
+
+    class Shown:
+        async def close(self) -> None:
+            closed.append(self)
+
+    async def stumbles(self: AppService) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(AppService, "run", stumbles)
+    session = Session(argv_of(NOWHERE), DownloadManager())
+    session.page = Shown()  # type: ignore[assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await session.run()
+    assert closed == [session.page]
 
 
 async def test_no_shell_reads_the_command(tmp_path: Path) -> None:

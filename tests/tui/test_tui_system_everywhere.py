@@ -139,6 +139,22 @@ async def test_the_palette_goes_to_places_and_changes_the_theme() -> None:
             await until(pilot, lambda wanted=wanted: app.current_mode == wanted)  # type: ignore[misc]
 
 
+async def test_our_own_themes_are_offered_first() -> None:
+    app = app_with()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.search_themes()
+        await until(pilot, lambda: app.screen.query(CommandList) and app.screen.query_one(CommandList).option_count)
+        commands = app.screen.query_one(CommandList)
+        assert [str(commands.get_option_at_index(at).prompt).split("\n")[0] for at in range(4)] == [
+            "depthflow-dark",
+            "depthflow-light",
+            "depthflow-contrast",
+            "ansi-dark",
+        ]
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: app.theme == "depthflow-contrast")
+
+
 async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
     from depthflow.tui.palette import Commands
 

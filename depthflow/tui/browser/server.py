@@ -34,6 +34,8 @@ MOST_BYTES = 1 << 18
 """Of one message of a page; a long paste is one."""
 HEARTBEAT_S = 15.0
 """A page that does not answer for this long is gone."""
+KEPT_S = 20.0
+"""An app whose page is gone waits this long for the same tab to load it again."""
 
 _PAGE = files("depthflow.tui.browser") / "page"
 _THEIRS = Path(textual_serve.__file__).parent / "static"
@@ -77,16 +79,23 @@ class BrowserServer:
     Args:
         argv: starts the app.
         host, port: where to listen; port 0 takes a free one.
-        sessions: pages that may be open at once.
+        sessions: apps that may run at once.
+        kept: seconds that an app waits for its page to be loaded again.
 
     Raises:
         SystemError_: it cannot listen there.
     """
 
     def __init__(
-        self, argv: Sequence[str], *, host: str = "127.0.0.1", port: int = 0, sessions: int = MOST_SESSIONS
+        self,
+        argv: Sequence[str],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        sessions: int = MOST_SESSIONS,
+        kept: float = KEPT_S,
     ) -> None:
-        self._argv, self._most = tuple(argv), sessions
+        self._argv, self._most, self._kept = tuple(argv), sessions, kept
         bound = "127.0.0.1" if host == "localhost" else host
         self._socket = _listening(bound, port)
         self.access = Access(bound, self._socket.getsockname()[1])
@@ -113,6 +122,7 @@ class BrowserServer:
             [
                 web.get("/", self._page),
                 web.get("/ws", self._websocket),
+                web.get("/ws/{tab:[0-9a-f]{32}}", self._websocket),
                 web.get("/download/{key}", self._download),
                 web.get("/static/{name}", self._file),
             ]
@@ -174,29 +184,46 @@ class BrowserServer:
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if "Origin" not in request.headers:
             raise web.HTTPForbidden(text="a page of this server must ask\n")
-        if len(self.sessions) >= self._most:
-            raise web.HTTPServiceUnavailable(text=f"{self._most} pages are open already\n")
+        tab = request.match_info.get("tab", "")
+        known = next((each for each in self.sessions if tab and each.tab == tab and not each.ended), None)
+        if known is None:
+            self._make_room()
         page = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MOST_BYTES)
-        session = Session(
-            self._argv,
-            write_bytes=page.send_bytes,
-            write_str=page.send_str,
-            close=page.close,
-            downloads=self._downloads,
-        )
+        session = known or Session(self._argv, self._downloads, tab=tab)
         self.sessions.add(session)
+        size = _size(request.query.get("width"), 80), _size(request.query.get("height"), 24)
+        wanted = False
         try:
             await page.prepare(request)
-            await session.start(_size(request.query.get("width"), 80), _size(request.query.get("height"), 24))
+            if known is None:
+                session.page = page
+                await session.start(*size)
+            else:
+                await session.attach(page, *size)
             if session.pid is not None:
-                await _listen(page, session)
+                wanted = await _listen(page, session)
         finally:
-            await session.stop()
-            self.sessions.discard(session)
+            # Else another page of the tab shows it already.
+            if session.page in (page, None) and await session.forsaken(self._kept if wanted and tab else 0.0):
+                await session.stop()
+                self.sessions.discard(session)
         return page
 
+    def _make_room(self) -> None:
+        """For one more; apps that wait for their page give way.
 
-async def _listen(page: web.WebSocketResponse, session: Session) -> None:
+        Raises:
+            HTTPServiceUnavailable: there is none.
+        """
+        if len(self.sessions) >= self._most:
+            waiting = [session for session in self.sessions if session.page is None and not session.ended]
+            if not waiting:
+                raise web.HTTPServiceUnavailable(text=f"{self._most} pages are open already\n")
+            waiting[0].stop_soon()
+
+
+async def _listen(page: web.WebSocketResponse, session: Session) -> bool:
+    """Pass on what the page says until it is gone; whether it may come back."""
     async for message in page:
         try:
             if message.type is not WSMsgType.TEXT:
@@ -204,7 +231,7 @@ async def _listen(page: web.WebSocketResponse, session: Session) -> None:
             said = understood(message.data)
         except ValueError:
             await page.close(code=WSCloseCode.POLICY_VIOLATION)
-            return
+            return False
         match said.kind:
             case "stdin":
                 await session.send_bytes(said.text.encode())
@@ -216,6 +243,7 @@ async def _listen(page: web.WebSocketResponse, session: Session) -> None:
                 await session.blur()
             case _:
                 await session.focus()
+    return page.close_code in (None, WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.ABNORMAL_CLOSURE)
 
 
 def _faults() -> logging.Logger:

@@ -1,12 +1,14 @@
-"""One page's app: a process of its own, begun without a shell, and ended for certain. It knows no web server."""
+"""A page's app: a process of its own, begun without a shell, and ended for certain. It knows no web server."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from textual_serve.app_service import AppService
@@ -19,6 +21,8 @@ TERMINATE_S = 5.0
 MOST_CELLS = 1000
 """Columns, and rows, that a page may ask for."""
 DRIVER = "depthflow.tui.browser.child:BrowserDriver"
+SHOW = "show"
+"""Tells the driver that another terminal shows the app from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +62,37 @@ def _cells(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CELLS
 
 
+class Page(Protocol):
+    """Where an app is seen. Once it is gone, sending may raise ConnectionResetError."""
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+    async def send_str(self, data: str) -> None: ...
+
+    async def close(self) -> object:
+        """End the connection with the page."""
+
+
 class Session(AppService):
-    """The app of one page.
+    """An app, and the page that shows it, if one does.
 
     Args:
         argv: starts it.
-        write_bytes, write_str: send to the page; they may raise ConnectionResetError once it is gone.
-        close: ends the connection with the page.
+        tab: names the tab of the browser whose pages it belongs to, one after the other.
+
+    Attributes:
+        page: the one that shows it now; what the app says without one is lost, and `attach` has it said again.
     """
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        write_bytes: Callable[[bytes], Awaitable[None]],
-        write_str: Callable[[str], Awaitable[None]],
-        close: Callable[[], Awaitable[object]],
-        downloads: DownloadManager,
-    ) -> None:
-        async def closed() -> None:
-            await close()
-
-        super().__init__("", write_bytes=write_bytes, write_str=write_str, close=closed, download_manager=downloads)
+    def __init__(self, argv: Sequence[str], downloads: DownloadManager, *, tab: str = "") -> None:
+        super().__init__(
+            "", write_bytes=self._write_bytes, write_str=self._write_str, close=self._close, download_manager=downloads
+        )
+        self.tab = tab
+        self.page: Page | None = None
         self._argv = tuple(argv)
         self._gone = False
+        self._shown = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
@@ -89,6 +100,30 @@ class Session(AppService):
     def pid(self) -> int | None:
         """Of the app's process; None before it was begun."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """The app has ended, or is about to."""
+        return self._ending is not None or (self._task is not None and self._task.done())
+
+    async def attach(self, page: Page, width: int, height: int) -> None:
+        """Show the app on another page, from the beginning; the page before is closed."""
+        before, self.page = self.page, page
+        self._shown.set()
+        if before is not None:
+            await before.close()
+        await self.set_terminal_size(width, height)
+        await self.send_meta({"type": SHOW})
+
+    async def forsaken(self, seconds: float) -> bool:
+        """Its page is gone: whether no other one shows it within so many seconds, or it ends meanwhile."""
+        self.page, shown = None, self._shown
+        shown.clear()
+        waiting = asyncio.create_task(shown.wait())
+        both = {waiting} if self._task is None else {waiting, self._task}
+        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        return self.ended or not shown.is_set()
 
     async def start(self, width: int, height: int) -> None:
         """Begin the app, with that many columns and rows; not if it was to end meanwhile."""
@@ -98,14 +133,19 @@ class Session(AppService):
 
     async def run(self) -> None:
         """Pass on what the app says until it ends; then there is nothing more to see."""
-        await super().run()
-        await self.remote_close()
+        try:
+            await super().run()
+        finally:  # it is cut short if the app was gone before it was listened to
+            await self.remote_close()
 
     async def stop(self) -> None:
         """End the app, by the end of its input; by force if that does not help. Whoever asks waits until it has."""
+        await asyncio.shield(self.stop_soon())
+
+    def stop_soon(self) -> asyncio.Task[None]:
         if self._ending is None:
             self._ending = asyncio.create_task(self._end())
-        await asyncio.shield(self._ending)
+        return self._ending
 
     async def _end(self) -> None:
         async with self._starting:
@@ -123,23 +163,28 @@ class Session(AppService):
                 force()
         await process.wait()
 
-    async def on_data(self, payload: bytes) -> None:
-        """Also what nobody sees any more is taken: an app that cannot write cannot end."""
-        if not self._gone:
-            try:
-                await super().on_data(payload)
-            except ConnectionResetError:
-                self._gone = True
+    # Also what nobody sees is taken: an app that cannot write cannot end.
+
+    async def _write_bytes(self, data: bytes) -> None:
+        if self.page is not None and not self._gone:
+            with suppress(ConnectionResetError):
+                await self.page.send_bytes(data)
+
+    async def _write_str(self, data: str) -> None:
+        if self.page is not None and not self._gone:
+            with suppress(ConnectionResetError):
+                await self.page.send_str(data)
+
+    async def _close(self) -> None:
+        if self.page is not None:
+            await self.page.close()
 
     async def on_meta(self, data: bytes) -> None:
         """Only addresses of the web are opened in the browser."""
         meta = json.loads(data)
         if self._gone or (meta["type"] == "open_url" and urlsplit(str(meta["url"])).scheme not in ("http", "https")):
             return
-        try:
-            await super().on_meta(data)
-        except ConnectionResetError:
-            self._gone = True
+        await super().on_meta(data)
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
         ours = {"TEXTUAL_DRIVER": DRIVER, "TEXTUAL_FPS": "30", "TERM": "xterm-256color"}
@@ -147,14 +192,17 @@ class Session(AppService):
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
+        # Errors go where the server's go, at once: AppService would lose those of an app that ends at once.
         # A session of its own: Ctrl+C in the server's terminal is the server's matter.
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             stdin=pipe,
             stdout=pipe,
-            stderr=pipe,
+            stderr=None,
             env=self._build_environment(width, height),
             start_new_session=os.name != "nt",
         )
+        self._process.stderr = asyncio.StreamReader()
+        self._process.stderr.feed_eof()
         self._stdin = self._process.stdin
         return self._process

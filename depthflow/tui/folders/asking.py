@@ -10,8 +10,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
+
+from depthflow.tui.steady import Modal
 
 
 class FolderTree(DirectoryTree):
@@ -31,7 +32,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-class ChooseFolder(ModalScreen[Path | None]):
+class ChooseFolder(Modal[Path | None]):
     """A folder that is there; escape gives None.
 
     Args:

@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
@@ -20,6 +19,7 @@ from depthflow.errors import DepthFlowError
 from depthflow.tui import commands
 from depthflow.tui.folders.asking import ChooseFolder
 from depthflow.tui.folders.words import found_words
+from depthflow.tui.steady import Modal
 
 PAUSE_S = 0.4
 """After the last key until what was typed is tried."""
@@ -27,7 +27,7 @@ NONE = ""
 """No preset."""
 
 
-class EditFolder(ModalScreen[dict[str, Any] | None]):
+class EditFolder(Modal[dict[str, Any] | None]):
     """What `depthflow daemon folders add` or `set` said once it is done; escape gives None.
 
     Args:

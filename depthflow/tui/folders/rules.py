@@ -11,13 +11,13 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from depthflow.errors import DepthFlowError
 from depthflow.tui import commands
 from depthflow.tui.folders.words import RulesHere
 from depthflow.tui.screens.asking import Confirm
+from depthflow.tui.steady import Modal
 
 UNSAID = ""
 """The file says nothing: what is above it holds."""
@@ -50,7 +50,7 @@ class DeletesPhotos:
     )
 
 
-class RulesForm(ModalScreen[dict[str, Any] | None]):
+class RulesForm(Modal[dict[str, Any] | None]):
     """What `depthflow daemon folders rules` said once it is done; escape gives None."""
 
     CSS_PATH = "sheets.tcss"
@@ -157,7 +157,7 @@ class RulesForm(ModalScreen[dict[str, Any] | None]):
         return widget.value.strip() if isinstance(widget, Input) else ""
 
 
-class RulesText(ModalScreen[dict[str, Any] | None]):
+class RulesText(Modal[dict[str, Any] | None]):
     """The same as a text; a mistake is told with its line, and not saved."""
 
     CSS_PATH = "sheets.tcss"
@@ -231,7 +231,7 @@ def _select(options: Sequence[tuple[str, str]], value: str | None, name: str) ->
     return Select(options, value=value if value in known else UNSAID, allow_blank=False, id=name, compact=True)
 
 
-def _say(sheet: ModalScreen[Any], error: DepthFlowError, file: str) -> None:
+def _say(sheet: Modal[Any], error: DepthFlowError, file: str) -> None:
     verdict = sheet.query_one("#verdict", Static)
     message = error.message.removeprefix(f"{file}: ")
     verdict.update(Text(f"✗ {message}" + (f"\n  {error.hint}" if error.hint else "")))

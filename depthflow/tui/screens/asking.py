@@ -11,15 +11,16 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
+
+from depthflow.tui.steady import Modal
 
 _LISTED = 2000
 """Names of a folder that are looked through for a suggestion."""
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Modal[bool]):
     """Yes or no; escape is no.
 
     Args:
@@ -54,7 +55,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(yes)
 
 
-class AskPath(ModalScreen[Path | None]):
+class AskPath(Modal[Path | None]):
     """A path of something that is there; escape gives None.
 
     Args:

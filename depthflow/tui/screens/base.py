@@ -8,10 +8,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from depthflow.tui.link import Link
+from depthflow.tui.steady import Steady
 from depthflow.tui.widgets.masthead import Masthead
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ LEAST = (60, 16)
 """A terminal with fewer columns or rows shows nothing but a request."""
 
 
-class Place(Screen[None]):
+class Place(Steady[None]):
     """A screen with masthead and footer around `body`.
 
     A place hears of the daemon by signals: `self.flow.jobs_changed.subscribe(self, callback)` in `on_mount`, likewise

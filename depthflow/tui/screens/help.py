@@ -11,11 +11,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Markdown, Static
 
+from depthflow.tui.steady import Modal
 
-class HelpScreen(ModalScreen[None]):
+
+class HelpScreen(Modal[None]):
     """A sheet over the screen that it explains."""
 
     CSS_PATH = "help.tcss"

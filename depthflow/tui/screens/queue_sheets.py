@@ -8,19 +8,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.validation import Number
 from textual.widgets import Button, Input, Label, Select, Static
 
 from depthflow.errors import DepthFlowError
 from depthflow.jobs.sizes import check_size
+from depthflow.tui.steady import Modal
 
 FORMATS = ("mp4", "hevc", "av1", "webm", "prores", "gif", "webp", "apng", "png", "jpg")
 SIZES = ("720p", "1080p", "4k", "square", "portrait", "story", "photo")
 
 
-class Sheet(ModalScreen[Any]):
+class Sheet(Modal[Any]):
     """What all sheets share: a frame in the middle, and escape."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "queue_sheets.tcss"

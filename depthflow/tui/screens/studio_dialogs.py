@@ -12,11 +12,11 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from depthflow.errors import DepthFlowError
+from depthflow.tui.steady import Modal
 from depthflow.tui.studio.preset_file import preset_path, preset_toml
 from depthflow.tui.widgets.picture import Picture
 
@@ -26,7 +26,7 @@ SUFFIXES = frozenset(
 )
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(Modal[T]):
     """A window over the studio; escape closes it."""
 
     CSS_PATH = "studio_dialogs.tcss"

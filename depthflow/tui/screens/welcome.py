@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -20,6 +19,7 @@ from depthflow.errors import DepthFlowError
 from depthflow.tui import first_clip, opening
 from depthflow.tui.first_clip import Clip
 from depthflow.tui.link import LinkState
+from depthflow.tui.steady import Modal
 from depthflow.tui.units import bar
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _END = (
 )
 
 
-class WelcomeScreen(ModalScreen[None]):
+class WelcomeScreen(Modal[None]):
     """The first steps; it is not shown again once something was chosen."""
 
     CSS_PATH = "welcome.tcss"

@@ -10,13 +10,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from depthflow.scene.easing import CALLS, FAMILIES, WORDS
 from depthflow.scene.keys import SPLINE, check_easing
 from depthflow.scene.parameters import Parameter
+from depthflow.tui.steady import Modal
 from depthflow.tui.timeline.model import easing_curve
 from depthflow.tui.timeline.plot import braille
 
@@ -34,7 +34,7 @@ def glyph(easing: str, columns: int = _GLYPH) -> str:
     return braille(easing_curve(easing, columns * 2), 1, 0.0, 1.0)[0]
 
 
-class _Question(ModalScreen[str | None]):
+class _Question(Modal[str | None]):
     """Common looks; escape answers None."""
 
     DEFAULT_CSS = """

@@ -1,6 +1,14 @@
 // Takes the token out of the address bar and the history before anything else; gives the terminal the keyboard; says
-// what the terminal cannot do without; offers a new session after the end.
+// what the terminal cannot do without; offers a new session after the end. The tab has a name, by which a page that is
+// loaded again finds its app.
 history.replaceState(null, "", "/");
+
+const tab = sessionStorage.getItem("tab")
+  ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+sessionStorage.setItem("tab", tab);
+document.addEventListener("DOMContentLoaded", () => {
+  document.getElementById("terminal").dataset.sessionWebsocketUrl += `/${tab}`;
+});
 
 document.addEventListener("DOMContentLoaded", () => {
   document.getElementById("again").addEventListener("click", () => window.location.reload());
