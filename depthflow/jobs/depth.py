@@ -23,6 +23,9 @@ SMALL = 0.5
 """A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
 _WHOLE = 0.01
 """How far from whole the levels of an 8-bit map may be."""
+_MASK_LEVELS = 8
+_STAIRS = 1.5
+"""Pixels of the mesh's depth map over which the stairs of 8 bits are smoothed: more or less leaves more triangles."""
 EMBEDDED_ASPECT = 1.15
 """A depth map inside a photo may be this much wider or narrower: it is to be stretched over the photo."""
 FLAT = 0.05
@@ -167,20 +170,23 @@ def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -
 
 
 def _has_8_bits(depth: F32) -> bool:
+    """Whether it has the steps of 8 bits; the few levels of a mask are no steps of anything."""
     levels = depth[::4, ::4] * 255
-    return float(np.abs(np.rint(levels) - levels).max()) < _WHOLE
+    whole = np.rint(levels)
+    if float(np.abs(whole - levels).max()) >= _WHOLE:
+        return False
+    return int(np.count_nonzero(np.bincount(whole.astype(np.uint8).ravel()))) > _MASK_LEVELS
 
 
 def _unstepped(depth: F32) -> F32:
     """A map that had 8 bits with its stairs smoothed, never by more than half a step: it knows no more.
 
-    At full size a step moves by half a pixel on screen, and every stair would cost triangles.
+    At full size a step moves by half a pixel on screen, and every stair would cost triangles. Within half a step no
+    edge is blurred that anybody could see, so a plain blur will do.
     """
     import cv2
 
-    smooth = depth
-    for _ in range(2):
-        smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 / 255, 2.0), np.float32)
+    smooth = cv2.GaussianBlur(depth, (0, 0), _STAIRS)
     return np.clip(smooth, np.maximum(depth - 0.5 / 255, 0), np.minimum(depth + 0.5 / 255, 1)).astype(np.float32)
 
 
