@@ -7,5 +7,5 @@ in vec2 place;
 out vec4 colour;
 
 void main() {
-    colour = texture(photo, place);
+    colour = vec4(texture(photo, place).rgb, 1.0);  // of what is opaque
 }

@@ -151,3 +151,20 @@ def job_in(path: Path) -> dict[str, Any]:
     assert comment.startswith("DepthFlow ")
     job: dict[str, Any] = json.loads(comment.removeprefix("DepthFlow "))
     return job
+
+
+def without(*names: str) -> str:
+    """Code after which a process has no such libraries of the system."""
+    return f"""
+import ctypes, ctypes.util
+find, load = ctypes.util.find_library, ctypes.CDLL
+
+class Lacking(load):
+    def __init__(self, name, *more, **options):
+        if str(name).startswith({tuple(f"lib{name}.so" for name in names)}):
+            raise OSError(name)
+        super().__init__(name, *more, **options)
+
+ctypes.util.find_library = lambda name: None if name in {names} else find(name)
+ctypes.CDLL = ctypes.cdll._dlltype = Lacking
+"""

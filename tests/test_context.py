@@ -16,7 +16,7 @@ import gl_scene
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from running import SHORT, depthflow, environment
+from running import SHORT, depthflow, environment, without
 
 from depthflow.errors import GLError
 from depthflow.render import devices
@@ -49,11 +49,6 @@ def drawn(tmp_path: Path, *arguments: str, **env: str) -> tuple[NDArray[np.uint8
     done = subprocess.run(command, env=environment(**env), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return np.load(tmp_path / "frame.npy"), json.loads(done.stdout)
-
-
-def without(*names: str) -> str:
-    """Code after which the system has no such libraries."""
-    return f"import ctypes.util as u; f = u.find_library; u.find_library = lambda n: None if n in {names} else f(n)"
 
 
 class TestFailures:
@@ -340,3 +335,9 @@ def test_a_forked_child_does_not_end_what_is_the_parents() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "ended by the parent" in done.stdout
     assert "ended by the child" not in done.stdout
+
+
+def test_no_program_is_started_to_find_the_libraries() -> None:
+    """ctypes asks ldconfig, at each of five places."""
+    code = "import ctypes.util as u; u._findSoname_ldconfig = lambda name: exit(f'{name} is looked for')"
+    assert asked("--backend", "egl", code=code)["backend"] == "egl"

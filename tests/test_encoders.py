@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -247,6 +248,27 @@ def test_no_ffmpeg_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_version_is_read() -> None:
     assert int(ffmpeg.ffmpeg_version(ffmpeg.ffmpeg_path()).split(".")[0]) >= 4
+
+
+@posix
+def test_encoders_that_are_being_listed_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "Encoders:\\n ------\\n V..... libmine  Mine"
+    fake = _program(tmp_path / "fake", f"echo asked >> {tmp_path}/asked; printf '{table}\\n'")
+    monkeypatch.setenv("DEPTHFLOW_FFMPEG", fake)
+    ffmpeg.warm()
+    assert ffmpeg.encoder_names(fake) == {"libmine"}
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "ffmpeg-warm"] or [None]
+    if thread is not None:
+        thread.join()
+    assert (tmp_path / "asked").read_text() == "asked\n"
+
+
+@posix
+def test_an_ffmpeg_that_does_not_run_is_said_by_who_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPTHFLOW_FFMPEG", str(tmp_path / "none"))
+    ffmpeg.warm()
+    with pytest.raises(FFmpegError, match="no program"):
+        ffmpeg.ffmpeg_path()
 
 
 @posix

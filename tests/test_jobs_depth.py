@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from depthflow.errors import DepthError
 from depthflow.images import open_photo
-from depthflow.jobs.depth import depth_of
+from depthflow.jobs.depth import begin, depth_of
 from depthflow.jobs.spec import DepthSpec
 
 SIZE = 120, 90
@@ -50,3 +51,29 @@ def test_also_where_the_map_is_larger_than_the_mesh_needs(tmp_path: Path) -> Non
 def test_finer_maps_and_masks_are_left_as_they_are(levels: int, tmp_path: Path) -> None:
     depth = np.rint(_slope() / 0.35 * (levels - 1)) / (levels - 1)
     np.testing.assert_array_equal(_for_the_mesh(depth, tmp_path), depth.astype(np.float32))
+
+
+def test_a_map_that_was_read_ahead_is_the_map(tmp_path: Path) -> None:
+    photo = open_photo(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    np.save(tmp_path / "depth.npy", _slope().astype(np.float32))
+    spec = DepthSpec(file=str(tmp_path / "depth.npy"), invert=True)
+    begun = begin(spec)
+    assert begun is not None
+    begun.result()
+    (tmp_path / "depth.npy").unlink()
+    np.testing.assert_allclose(depth_of(photo, spec, begun=begun), 1 - _slope(), atol=0.51 / 255)
+    assert begin(DepthSpec()) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [((90, 200), "not the shape of the photo"), (None, "no such depth file")]
+)
+def test_what_is_wrong_with_a_map_that_is_read_ahead_is_said_when_it_is_needed(
+    shape: tuple[int, int] | None, message: str, tmp_path: Path
+) -> None:
+    photo = open_photo(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    if shape is not None:
+        np.save(tmp_path / "depth.npy", np.zeros(shape, np.float32))
+    spec = DepthSpec(file=str(tmp_path / "depth.npy"))
+    with pytest.raises(DepthError, match=message):
+        depth_of(photo, spec, begun=begin(spec))

@@ -8,7 +8,8 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
 from depthflow.render.frames import FrameRenderer
-from depthflow.render.layers import peel
+from depthflow.render.layers import cut, peel
+from depthflow.render.mesh import build_mesh
 from depthflow.scene.camera import Camera
 
 SHIFT = 40.0
@@ -138,6 +139,18 @@ def test_what_stands_elsewhere_in_depth_lends_no_colour():
     assert layers.disoccluded[rim].all()
     truth = wall(seed=1)[rim].mean((0, 1))
     assert np.abs(layers.sheets[0].colour[rim][..., :3].mean((0, 1)) - truth).max() < 20
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_last_layer_does_not_climb_to_what_hides_it(count):
+    """Where it is never seen it goes on as it is beside that: a mesh of it needs no triangles for a cliff."""
+    depth = scene()[1]
+    cuts = cut(depth, SHIFT, width=320, count=count)
+    back, front = cuts.forms[0], cuts.forms[-1]
+    np.testing.assert_allclose(back.depth[back.shown], 0.1, atol=0.05)
+    assert (back.depth[back.shown] <= front.depth[back.shown] + 1e-6).all(), "nothing of it stands before the front"
+    mesh = build_mesh(back.depth, extent=(1.0, 0.75), error=0.01, cared=back.shown)
+    assert len(mesh.triangles) < 100  # up the sides of the square it had 430
 
 
 def test_a_shallow_notch_does_not_end_what_a_deep_cut_uncovers():

@@ -8,6 +8,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from running import without
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio as psnr
 from skimage.metrics import structural_similarity
@@ -246,11 +247,7 @@ def test_too_large_a_frame_is_refused(photo, bumpy):
 
 def test_no_font_library_is_needed():
     """vispy looks for fontconfig while it is imported, and a slim system has none."""
-    code = (
-        "import ctypes.util as u; find = u.find_library\n"
-        "u.find_library = lambda name: None if name == 'fontconfig' else find(name)\n"
-        "from depthflow.render.context import context; print(context().info.renderer)"
-    )
+    code = without("fontconfig") + "from depthflow.render.context import context; print(context().info.renderer)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == context().info.renderer

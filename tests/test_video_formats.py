@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def test_a_small_clip(tmp_path: Path, name: str, suffix: str, codec: str, pixels
     if "yuv" in pixels:
         assert found.tags == (BT601, LIMITED, BT709, BT709)
         assert psnr(to_rgb(found.frames[3]), frames[3]) > 27, "it is this frame, in its place"
-    assert facts == probe(path, depth="decode")
+    assert replace(facts, metadata={}) == replace(probe(path, depth="decode"), metadata={})
     assert (facts.frames, facts.rate) == (7, Fraction(25))
     assert facts.duration == pytest.approx(0.28)
     assert facts.pixel_format == pixels
@@ -248,8 +249,8 @@ def test_bad_sound_is_said_before_anything_is_made(tmp_path: Path) -> None:
 def test_texts_come_back(tmp_path: Path, name: str) -> None:
     texts = {"comment": "a=b; c\\d # e\nsecond line", "title": "Übung — 'quoted' 100%", "description": "[x]=1"}
     path = tmp_path / f"clip{FORMATS[name].suffix}"
-    facts = write(path, moving(64, 48, 2), name, metadata=texts)
-    assert {key: facts.metadata[key] for key in texts} == texts
+    write(path, moving(64, 48, 2), name, metadata=texts)
+    assert {key: probe(path).metadata[key] for key in texts} == texts
     found = {key.lower(): value for key, value in seen(path).metadata.items()}
     assert {key: found[key] for key in texts} == texts
 

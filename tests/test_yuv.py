@@ -7,7 +7,7 @@ import pytest
 from skimage import data
 
 from depthflow.render.frames import FrameRenderer
-from depthflow.render.yuv import pack_420, to_yuv
+from depthflow.render.yuv import Packer, pack_420, to_yuv
 from depthflow.scene.camera import Camera
 from depthflow.video.ffmpeg import ffmpeg_path
 
@@ -46,6 +46,27 @@ def test_packing_sites_chroma_on_the_even_columns():
     # A linear ramp keeps its value on the even columns; the first one has no left neighbour.
     np.testing.assert_allclose(u, [5, 20, 40, 60], atol=1)
     np.testing.assert_array_equal(v, [150] * 4)
+
+
+@pytest.mark.parametrize("height", [2, 64, 66, 190])
+def test_strips_make_the_frame_whether_it_is_in_memory_or_read_strip_by_strip(height):
+    frame = np.random.default_rng(3).integers(0, 256, (height, 12, 4), np.uint8)
+    chroma = frame[..., 1:3].astype(float)
+    chroma = (chroma[::2] + chroma[1::2]) / 2
+    left = np.concatenate([chroma[:, :1], chroma[:, 1:-1:2]], axis=1)
+    # A pair's mean on either side; the first column has no left neighbour.
+    sited = (left + 2 * chroma[:, ::2] + chroma[:, 1::2]) / 4
+    sited[:, 0] = (chroma[:, 0] + chroma[:, 1]) / 2
+    packer, out = Packer((12, height)), np.zeros((height * 3 // 2, 12), np.uint8)
+
+    def read(strip, top):
+        strip[:] = frame[top : top + len(strip)]
+
+    packed = packer.pack_read(read, out)
+    assert packed is out
+    np.testing.assert_array_equal(packed, pack_420(frame))
+    np.testing.assert_array_equal(packed[:height], frame[..., 0])
+    np.testing.assert_allclose(packed[height:].reshape(2, height // 2, 6), np.moveaxis(sited, 2, 0), atol=1.1)
 
 
 @pytest.mark.gl

@@ -48,13 +48,18 @@ class Wanted:
         return job.with_(outputs=outputs)
 
 
-def takes_job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Make `command(wanted, *, own options)` a command with the options of `wanted` before its own."""
+def takes_job_options(command: Callable[..., None], *, first: Callable[[], None] = lambda: None) -> Callable[..., None]:
+    """Make `command(wanted, *, own options)` a command with the options of `wanted` before its own.
+
+    Args:
+        first: called before the jobs are worked out, which takes a while.
+    """
     shared = inspect.signature(wanted, eval_str=True).parameters
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(command)
     def joined(**values: Any) -> None:
+        first()
         asked = wanted(**{name: values.pop(name) for name in shared})
         command(asked, **values)
 

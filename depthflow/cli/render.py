@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from depthflow.cli.job_options import Wanted, takes_job_options
@@ -19,7 +20,14 @@ PATIENCE_S = 2.0
 """A second Ctrl-C within this time after the first is the same impatience: it would only disturb the clearing up."""
 
 
-@takes_job_options
+def _first() -> None:
+    """What takes another process a while begins before the modules that a job needs are loaded."""
+    from depthflow.video import ffmpeg
+
+    ffmpeg.warm()
+
+
+@partial(takes_job_options, first=_first)
 def render(
     wanted: Wanted,
     as_json: Annotated[bool, option(TALK, "--json", help="One JSON object a line on standard output.")] = False,

@@ -58,17 +58,24 @@ def load_depth(
     path = Path(path).expanduser()
     values = decode(path)
     if photo_size is not None and not stretch:
-        _check_shape(path, (values.shape[1], values.shape[0]), photo_size)
+        check_shape(path, (values.shape[1], values.shape[0]), photo_size)
     if values.dtype.kind in "ui":
-        depth = (values / float(np.iinfo(values.dtype).max)).astype(np.float32)
-        depth = np.clip(depth, 0.0, 1.0)
+        # float32 holds 16 bits whole, and takes a quarter of the time.
+        kind = np.float32 if values.dtype.itemsize <= 2 else np.float64
+        shares = np.divide(values, float(np.iinfo(values.dtype).max), dtype=kind, casting="unsafe")
+        depth: F32 = np.clip(shares, 0.0, 1.0, out=shares).astype(np.float32, copy=False)
         return 1.0 - depth if invert else depth
     with np.errstate(invalid="ignore"):  # signalling NaNs of damaged files
         floats = values.astype(np.float64)
     return _from_floats(path, floats, invert, percentile)
 
 
-def _check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> None:
+def check_shape(path: Path, size: tuple[int, int], photo: tuple[int, int]) -> None:
+    """Whether a depth map of this (width, height) is one of a photo of that.
+
+    Raises:
+        DepthError: it is not.
+    """
     ratio = (size[0] * photo[1]) / (size[1] * photo[0])
     # One pixel more or less in a small map is rounding too.
     slack = max(_ASPECT, 1.0 / min(size), 1.0 / min(photo))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,9 @@ SMALL = 0.5
 """A given depth map whose longer side is below this part of the grid's is brought to the photo's edges."""
 _WHOLE = 0.01
 """How far from whole the levels of an 8-bit map may be."""
+_MASK_LEVELS = 8
+_STAIRS = 1.5
+"""Pixels of the mesh's depth map over which the stairs of 8 bits are smoothed: more or less leaves more triangles."""
 EMBEDDED_ASPECT = 1.15
 """A depth map inside a photo may be this much wider or narrower: it is to be stretched over the photo."""
 FLAT = 0.05
@@ -58,31 +61,49 @@ def depth_of(
     warn: Warn = lambda _: None,
     cache_bytes: int = CACHE_BYTES,
     beside: bool = True,
+    begun: Future[F32] | None = None,
 ) -> F32:
     """The depth map that the mesh is made of, (h, w) float32 in [0, 1], longest side at most GRID.
 
     Args:
-        warn, cache_bytes, beside: see `find_depth`.
+        warn, cache_bytes, beside, begun: see `find_depth`.
     """
     width, height = photo.size
     scale = min(1.0, GRID / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes, beside=beside)
+    found = find_depth(photo, spec, warn=warn, cache_bytes=cache_bytes, beside=beside, begun=begun)
     depth = fitted(found, photo, spec, size)
     return _unstepped(depth) if found.given and _has_8_bits(found.depth) else depth
 
 
-def warm(spec: DepthSpec) -> None:
-    """Begin what refining takes once in a process, on a thread of its own: OpenCV's tables of Lab, 0.06 s of a core."""
+def begin(spec: DepthSpec) -> Future[F32] | None:
+    """Begin what takes no photo, on a thread of its own, for `depth_of`.
 
-    def work_out() -> None:
-        import cv2
+    That is to read the depth map, if one is named; else what refining takes once in a process: OpenCV's tables of Lab,
+    0.06 s of a core.
+    """
+    # No daemon: those that come back from C++ while Python ends take the process down.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="depthflow-depth-begin")
+    try:
+        if spec.file is not None:
+            return pool.submit(_read, spec, spec.file)
+        pool.submit(_tables_of_lab)
+        return None
+    finally:
+        pool.shutdown(wait=False)
 
-        cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
 
-    if spec.file is None:
-        # No daemon: those that come back from C++ while Python ends take the process down.
-        threading.Thread(target=work_out, name="depthflow-lab-warm").start()
+def _tables_of_lab() -> None:
+    import cv2
+
+    cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
+
+
+def _read(spec: DepthSpec, file: str | Path) -> F32:
+    """A depth map of any shape."""
+    from depthflow.depth.files import load_depth
+
+    return load_depth(file, photo_size=None, invert=spec.invert, percentile=spec.percentile)
 
 
 def check_named(spec: DepthSpec) -> None:
@@ -104,6 +125,7 @@ def find_depth(
     warn: Warn = lambda _: None,
     cache_bytes: int = CACHE_BYTES,
     beside: bool = True,
+    begun: Future[F32] | None = None,
 ) -> Found:
     """A photo's depth: the file that was named, else one beside it, else what is inside the photo, else the network's.
 
@@ -111,6 +133,7 @@ def find_depth(
         warn: told what is not as asked for, in lines for people.
         cache_bytes: what the cache of depth maps may hold; 0 leaves it alone.
         beside: whether to look for a depth map beside the photo.
+        begun: what `begin` gave for this very spec.
 
     Raises:
         DepthError: the depth map, or the network, cannot be used.
@@ -119,13 +142,13 @@ def find_depth(
     if file is None:
         inside = _inside(photo, spec, warn) if spec.embedded and photo.carrier is not None else None
         return inside or _estimate(photo, spec, warn, cache_bytes)
-    from depthflow.depth.files import load_depth
+    from depthflow.depth.files import check_shape
 
     if spec.file is None:
         warn(f"depth from {file}, which lies beside the photo")
-    depth = load_depth(
-        file, photo_size=photo.size, invert=spec.invert, stretch=spec.stretch, percentile=spec.percentile
-    )
+    depth = begun.result() if spec.file is not None and begun is not None else _read(spec, file)
+    if not spec.stretch:
+        check_shape(Path(file).expanduser(), (depth.shape[1], depth.shape[0]), photo.size)
     _warn_if_flat(depth, str(file), spec, warn)
     return Found(depth, "file", str(file))
 
@@ -147,20 +170,23 @@ def fitted(found: Found, photo: Photo, spec: DepthSpec, size: tuple[int, int]) -
 
 
 def _has_8_bits(depth: F32) -> bool:
+    """Whether it has the steps of 8 bits; the few levels of a mask are no steps of anything."""
     levels = depth[::4, ::4] * 255
-    return float(np.abs(np.rint(levels) - levels).max()) < _WHOLE
+    whole = np.rint(levels)
+    if float(np.abs(whole - levels).max()) >= _WHOLE:
+        return False
+    return int(np.count_nonzero(np.bincount(whole.astype(np.uint8).ravel()))) > _MASK_LEVELS
 
 
 def _unstepped(depth: F32) -> F32:
     """A map that had 8 bits with its stairs smoothed, never by more than half a step: it knows no more.
 
-    At full size a step moves by half a pixel on screen, and every stair would cost triangles.
+    At full size a step moves by half a pixel on screen, and every stair would cost triangles. Within half a step no
+    edge is blurred that anybody could see, so a plain blur will do.
     """
     import cv2
 
-    smooth = depth
-    for _ in range(2):
-        smooth = np.asarray(cv2.bilateralFilter(smooth, 7, 1.5 / 255, 2.0), np.float32)
+    smooth = cv2.GaussianBlur(depth, (0, 0), _STAIRS)
     return np.clip(smooth, np.maximum(depth - 0.5 / 255, 0), np.minimum(depth + 0.5 / 255, 1)).astype(np.float32)
 
 
@@ -212,8 +238,9 @@ def _alike(shape: tuple[int, ...], photo: tuple[int, int]) -> bool:
 
 
 def _warn_if_flat(depth: F32, name: str, spec: DepthSpec, warn: Warn) -> None:
-    # A few wild pixels are no relief; every third pixel tells as much.
-    low, high = (float(v) for v in np.percentile(depth[::3, ::3], (0.5, 99.5)))
+    # A few wild pixels are no relief; some 60,000 of them tell as much as all.
+    step = max(3, round((depth.size / 60_000) ** 0.5))
+    low, high = (float(v) for v in np.percentile(depth[::step, ::step], (0.5, 99.5)))
     if float(depth.max()) - float(depth.min()) < 1e-6:
         warn(f"{name}: the depth map is one plane: nothing will move against anything else")
     elif high - low < FLAT and (spec.far, spec.near) == (0.0, 1.0):

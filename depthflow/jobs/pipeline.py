@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.animation import animation_of
-from depthflow.jobs.depth import CACHE_BYTES, check_named, depth_of, warm
+from depthflow.jobs.depth import CACHE_BYTES, begin, check_named, depth_of
 from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
@@ -124,7 +124,7 @@ def make(
     spec = resolve(spec)
     named(spec.layers.fill)  # one that cannot be loaded is said now
     check_named(spec.depth)
-    warm(spec.depth)
+    begun = begin(spec.depth)
     plans = plan_outputs(spec)
     if piece is not None:
         # Its sound is laid under the whole.
@@ -137,7 +137,8 @@ def make(
         flat = laid(photo, spec)
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
-        depth = depth_of(flat, spec.depth, warn=partial(run.warn, clock), cache_bytes=cache_bytes, beside=beside)
+        warn = partial(run.warn, clock)
+        depth = depth_of(flat, spec.depth, warn=warn, cache_bytes=cache_bytes, beside=beside, begun=begun)
         clock.update(1)
     made = tuple(file for plan in plans for file in _render(spec, plan, photo if plan.alpha else flat, depth, run))
     report(Progress("done", len(made), len(made), time.monotonic() - started))

@@ -22,7 +22,7 @@ from typing import Any
 
 from depthflow.errors import GLError
 from depthflow.render import gloo_threads
-from depthflow.render.devices import GLDevice, open_display, open_surfaceless
+from depthflow.render.devices import GLDevice, find_library, finding_fast, open_display, open_surfaceless
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
@@ -225,12 +225,12 @@ def _threads_beside() -> int:
 
 def _open_egl(device: int | None) -> Opened:
     # GL itself: libGL, or libOpenGL where only the parts without X11 are installed.
-    library = ctypes.util.find_library("GL") or ctypes.util.find_library("OpenGL")
+    library = find_library("GL") or find_library("OpenGL")
     if library is None:
         raise GLError("libGL is not installed", missing_hint())
     # Where there is no display server, EGL's default display needs a platform without surfaces.
     platform = os.environ.get("EGL_PLATFORM", "surfaceless")
-    with _environment(EGL_PLATFORM=platform, VISPY_GL_LIB=library, PYOPENGL_PLATFORM="egl"):
+    with finding_fast(), _environment(EGL_PLATFORM=platform, VISPY_GL_LIB=library, PYOPENGL_PLATFORM="egl"):
         chosen = open_display(device)
         _import_vispy()
         if chosen is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,9 @@ _CUDA = 0x323A  # EGL_NV_device_cuda
 _PLATFORM_DEVICE = 0x313F
 _PLATFORM_SURFACELESS = 0x31DD  # EGL_MESA_platform_surfaceless
 _MOST = 32
+
+_KNOWN = {"EGL": "libEGL.so.1", "GL": "libGL.so.1", "OpenGL": "libOpenGL.so.0", "fontconfig": "libfontconfig.so.1"}
+"""Names that loaders know libraries by; their numbers are those of their interfaces, and have never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,34 @@ def open_surfaceless() -> int:
     raise GLError("EGL has no platform without surfaces")
 
 
+_search = ctypes.util.find_library
+
+
+def find_library(name: str) -> str | None:
+    """`ctypes.util.find_library`, which starts ldconfig, 4 CPU-ms; the names that we know are only tried."""
+    if (known := _KNOWN.get(name)) is not None:
+        with suppress(OSError):
+            ctypes.CDLL(known)
+            return known
+    return _search(name)
+
+
+@contextmanager
+def finding_fast() -> Iterator[None]:
+    """Whoever looks for a library meanwhile uses `find_library`: vispy does while it is imported."""
+    before = ctypes.util.find_library
+    ctypes.util.find_library = find_library
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = before
+
+
 class _Library:
     """libEGL's functions for devices."""
 
     def __init__(self) -> None:
-        file = os.environ.get("EGL_LIBRARY") or ctypes.util.find_library("EGL")
+        file = os.environ.get("EGL_LIBRARY") or find_library("EGL")
         if file is None:
             raise GLError("libEGL is not installed")
         try:

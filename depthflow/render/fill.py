@@ -122,10 +122,11 @@ def filled(photo: U8, hole: Hole, fill: Fill) -> U8:
     Raises:
         InputError: the fill gave no picture of the photo's size.
     """
-    result = photo.copy()
     if not hole.mask.any():
-        return result
+        return photo.copy()
     invented = np.asarray(fill(photo, hole))
+    if fill is named(CLASSIC):
+        return invented  # it leaves the rest as it is
     if invented.shape != photo.shape or invented.dtype != np.uint8:
         raise InputError(
             f"the fill {_name(fill)} gave {invented.dtype} {invented.shape} for a photo that is uint8 {photo.shape}",
@@ -134,7 +135,7 @@ def filled(photo: U8, hole: Hole, fill: Fill) -> U8:
     import cv2
 
     mask = hole.mask_at(photo.shape[1], photo.shape[0]).view(np.uint8)
-    return np.asarray(cv2.copyTo(np.ascontiguousarray(invented), mask, result), np.uint8)
+    return np.asarray(cv2.copyTo(np.ascontiguousarray(invented), mask, photo.copy()), np.uint8)
 
 
 def _name(fill: Fill) -> str:

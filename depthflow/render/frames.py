@@ -17,7 +17,7 @@ from depthflow.errors import GLError
 from depthflow.render.ahead import FramesAhead
 from depthflow.render.context import GLContext, context, second
 from depthflow.render.fill import Fill
-from depthflow.render.layers import Form, cut
+from depthflow.render.layers import MOST, Form, cut
 from depthflow.render.mesh import Mesh, build_mesh
 from depthflow.render.painter import Painter, Picture, Sheets, Shot
 from depthflow.render.yuv import Colour, to_yuv
@@ -223,16 +223,16 @@ class FrameRenderer:
 
     def _sheets(self) -> tuple[tuple[Mesh, NDArray[np.uint8]], ...]:
         """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
-        photo = self._resample(self._scale)
+        size = self._resampled(self._scale)
         pixel = self.pixel / max(self._reach, 1e-9)
         # Depth that is drawn itself shows every facet.
         coarsest = _COARSEST if self._picture.depth_view is None else _GREY
         error = float(np.clip(TOLERANCE * pixel, _FINEST, coarsest))
         build = partial(build_mesh, extent=self.extent, error=error, margin=self._margin, edge=self._edge)
         depth = self._depth
-        if depth.shape[1] > photo.shape[1]:
+        if depth.shape[1] > size[0]:
             # A small frame: depth finer than the picture would cut between its pixels.
-            depth = np.asarray(cv2.resize(depth, photo.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+            depth = np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_AREA), np.float32)
         height, width = depth.shape
         shift = self._reach * width / (2 * self.extent[0])
         count = self._layers if min(height, width) >= _SMALLEST_CUT else 1
@@ -241,10 +241,11 @@ class FrameRenderer:
         def meshed(form: Form) -> Mesh:
             return build(form.depth, cared=_both(form.shown, window), soft=self._softened(form.soft))
 
-        cuts = cut(depth, shift, width=photo.shape[1], count=count)
-        with ThreadPoolExecutor(len(cuts.forms), thread_name_prefix="depthflow-mesh") as pool:
+        with ThreadPoolExecutor(MOST, thread_name_prefix="depthflow-mesh") as pool:
+            photo = pool.submit(_shrunk, self._photo, size)
+            cuts = cut(depth, shift, width=size[0], count=count)
             meshes = pool.map(meshed, cuts.forms)
-            pictures = [self._texture(colours) for colours in cuts.colours(photo, self._fill)]
+            pictures = [self._texture(colours) for colours in cuts.colours(photo.result(), self._fill)]
             return tuple(zip(meshes, pictures, strict=True))
 
     def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
@@ -341,16 +342,11 @@ class FrameRenderer:
         except GLError:
             return [self._painter]
 
-    def _resample(self, scale: float) -> NDArray[np.uint8]:
-        """The photo, no larger than frames of this scale can show: small texels would shimmer."""
+    def _resampled(self, scale: float) -> tuple[int, int]:
+        """(width, height) of the photo, no larger than frames of this scale can show: small texels would shimmer."""
         height, width = self._photo.shape[:2]
-        most = self._gl.info.max_side / max(height, width)
-        scale = min(scale, most)
-        photo = self._photo
-        if scale < 0.98:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return photo
+        scale = min(scale, self._gl.info.max_side / max(height, width))
+        return (width, height) if scale >= 0.98 else (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _twin_of(painter: Painter, gl: GLContext, picture: Picture, effects: Effects | None, sheets: Sheets) -> Painter:
@@ -366,6 +362,13 @@ def _twin_of(painter: Painter, gl: GLContext, picture: Picture, effects: Effects
         twin.effects.prepare_like(painter.effects)
     twin.set_sheets(sheets)
     return twin
+
+
+def _shrunk(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The photo averaged down to (width, height); itself if it has that size."""
+    if photo.shape[1::-1] == size:
+        return photo
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _cores() -> int:

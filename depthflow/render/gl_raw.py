@@ -21,13 +21,13 @@ from OpenGL.raw.GL.VERSION import GL_1_0, GL_1_1, GL_1_5, GL_2_1, GL_3_0, GL_3_2
 _VOID = ctypes.c_void_p
 
 
-def read_pixels(out: NDArray[np.uint8]) -> None:
-    """Copy the bound framebuffer into `out`, (H, W, 3|4) uint8 C-contiguous, framebuffer row 0 first."""
+def read_pixels(out: NDArray[np.uint8], top: int = 0) -> None:
+    """Copy rows of the bound framebuffer, from number `top` on, into `out`, (rows, W, 3|4) uint8 C-contiguous."""
     height, width, channels = out.shape
     GL_1_0.glPixelStorei(GL_1_0.GL_PACK_ALIGNMENT, 1)
     GL_1_0.glReadPixels(
         0,
-        0,
+        top,
         width,
         height,
         GL_1_0.GL_RGB if channels == 3 else GL_1_0.GL_RGBA,

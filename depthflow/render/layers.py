@@ -38,6 +38,8 @@ _DEEPER = 0.8, 0.6, 0.4, 0.2
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
+_SEEN_TO = 3
+"""Depth pixels round what is uncovered that a layer behind is drawn."""
 _OUTWARD = 1.0
 """Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
 
@@ -112,7 +114,10 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """One cut: the front, and the depth that goes on behind it where `uncovered`, below the ceiling."""
+    """One cut: the front, and the depth that goes on behind it where `uncovered`, below the ceiling.
+
+    Nothing but what is `hidden` behind the front or lies in its `gap` is ever seen of it.
+    """
 
     front: Form
     hole: Hole
@@ -121,6 +126,7 @@ class _Pieces:
     ceiling: F32
     uncovered: Mask
     hidden: Mask
+    gap: Mask
 
 
 def peel(photo: U8, depth: F32, shift: float, *, count: int = 2, fill: Fill | None = None) -> Layers:
@@ -149,17 +155,18 @@ def cut(depth: F32, shift: float, *, width: int, count: int = 2) -> Cuts:
     """
     forms: list[Form] = []
     holes = []
-    seen = ceiling = None
+    seen = ceiling = pieces = None
     disoccluded = np.zeros(depth.shape, bool)
     for more in range(count - 1, 0, -1):
-        pieces = _cut(depth, shift, width, seen=seen, ceiling=ceiling, again=more > 1)
-        if pieces is None:
+        deeper = _cut(depth, shift, width, seen=seen, ceiling=ceiling, again=more > 1)
+        if deeper is None:
             break
+        pieces = deeper
         forms.append(pieces.front)
         holes.append((pieces.hole, pieces.distance))
         depth, seen, ceiling = pieces.back_depth, pieces.uncovered, pieces.ceiling
         disoccluded |= pieces.hidden
-    forms.append(Form(depth, seen))
+    forms.append(Form(depth if pieces is None else _carried_on(pieces), seen))
     return Cuts(tuple(reversed(forms)), disoccluded, tuple(holes))
 
 
@@ -198,7 +205,8 @@ def _cut(
     if seen is not None:
         hidden &= seen
     beyond = (drop > step) & ~hidden & ~kept
-    back_depth = _back_depth(sharp, far_depth, hidden, beyond, step if again else None)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="depthflow-cut")
+    carrying = pool.submit(_back_depth, sharp, far_depth, hidden, beyond, step if again else None)
 
     # Front: the near side reaches over the cut; beyond it is a gap, which only the back shows. Where the far side
     # itself hides something, the back has no room for it: there the front goes on without a gap.
@@ -212,10 +220,11 @@ def _cut(
     distance = _distance(depth, near, far, zone & (sides | ~hidden), gap, from_near)
     half = (distance < _FAR_OFF) & (over | ~gap)
     ceiling = front_depth - step * np.where(hidden, 0.5, np.where(half, 0.25, 0.0)).astype(np.float32)
-    back_depth = np.minimum(back_depth, ceiling)
+    with pool:
+        back_depth = np.minimum(carrying.result(), ceiling)
     # The gap's rim is half shown between its samples.
     shown = ~_eroded(gap, 1) | (behind & (from_near <= _BAND))
-    uncovered = _dilated(hidden | gap, 3)
+    uncovered = _dilated(hidden | gap, _SEEN_TO)
     if seen is not None:
         shown &= seen
         uncovered &= seen
@@ -224,7 +233,7 @@ def _cut(
     strange = beyond & (from_far < 4 * shift)
     hole = Hole(hidden | stray, strange, back_depth, far_of)
     front = Form(front_depth, shown, _soft(distance, width))
-    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden)
+    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden, gap)
 
 
 def _threshold(shift: float) -> float:
@@ -281,17 +290,26 @@ def _far_and_near(
     """As `_nearest` of the far sides of all cuts, but where the nearest uncovers nothing, a deeper one that does; and
     `_nearest` of the near sides."""
     depths = np.sort(sharp[far])
-    deeper = [far & (sharp <= depths[int(share * (len(depths) - 1))]) for share in _DEEPER if len(depths)]
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="depthflow-cut") as pool:
-        (distance, far_of), *others, of_near = pool.map(_nearest, (far, *deeper, near))
-    for there, of in others:
-        open_still = ~_uncovers(sharp - _look(sharp, far_of), distance, shift)
-        better = open_still & _uncovers(sharp - _look(sharp, of), there, shift)
-        distance, far_of = np.where(better, there, distance), np.where(better, of, far_of)
-    return (distance, far_of), of_near
+        of_near = pool.submit(_nearest, near)
+        distance, far_of = _nearest(far)
+        if len(depths):
+            # No deeper side is nearer than the nearest, and none uncovers more than the deepest: few pixels are left.
+            open_still = _uncovers(sharp - depths[0], distance, shift)
+            open_still &= ~_uncovers(sharp - _look(sharp, far_of), distance, shift)
+            left = np.flatnonzero(open_still)
+            masks = [far & (sharp <= depths[int(share * (len(depths) - 1))]) for share in _DEEPER if len(left)]
+            for there, of in pool.map(_nearest, masks):
+                away, index = there.take(left), of.take(left)
+                better = _uncovers(_look(sharp, left) - _look(sharp, index), away, shift)
+                at = left[better]
+                distance.put(at, away[better])
+                far_of.put(at, index[better])
+                left = left[~better]
+        return (distance, far_of), of_near.result()
 
 
-def _look(values: F32, index: NDArray[np.int32]) -> F32:
+def _look(values: F32, index: NDArray[np.integer]) -> F32:
     return np.asarray(values.take(index), np.float32)
 
 
@@ -310,6 +328,20 @@ def _back_depth(sharp: F32, far_depth: F32, hidden: Mask, beyond: Mask, step: fl
     weight = (~beyond).astype(np.float32)
     smooth = cv2.GaussianBlur(known * weight, (0, 0), 3.0) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 3.0), 1e-6)
     return np.where(hidden, smooth, known).astype(np.float32)
+
+
+def _carried_on(pieces: _Pieces) -> F32:
+    """The back's depth, but where it is never seen carried on smoothly from where it is.
+
+    Else it would climb there to what hides it, and a mesh would follow it: twice as many triangles for nothing.
+    """
+    depth, needed = pieces.back_depth.copy(), pieces.hidden | pieces.gap
+    if needed.any():
+        x, y, width, height = cv2.boundingRect(needed.astype(np.uint8))
+        box = tuple(slice(max(0, low - _SEEN_TO), low + size + _SEEN_TO) for low, size in ((y, height), (x, width)))
+        beside = cv2.GaussianBlur(_look(depth[box], _nearest(needed[box])[1]), (0, 0), 1.0)
+        np.copyto(depth[box], np.minimum(beside, pieces.ceiling[box]), where=~needed[box])
+    return depth
 
 
 def _distance(depth: F32, near: F32, far: F32, zone: Mask, gap: Mask, from_near: F32) -> F32:

@@ -161,15 +161,16 @@ def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -
     A vertex has no error of its own where nothing is cared for within the triangles that it would split.
     """
     errors = np.zeros_like(grid)
+    wanted = None if cared is None else cared.astype(np.uint8)
     for step in _STEPS:
         half = step // 2
         centres, sides = _centre(errors, step), _sides(errors, step)
         np.abs(_centre(grid, step) - _centre_lines(grid, step), out=centres)
         for target, g in zip(sides, (grid, grid.T), strict=True):
             np.abs(g[::step, half::step] - _middle_lines(g, step), out=target)
-        if cared is not None:
+        if wanted is not None:
             square = np.ones((2 * half + 1, 2 * half + 1), np.uint8)
-            near = np.asarray(cv2.dilate(cared.astype(np.float32), square), np.float32)
+            near = cv2.dilate(wanted, square)  # of bytes: a third of the time
             centres *= _centre(near, step)
             for target, weight in zip(sides, _sides(near, step), strict=True):
                 target *= weight

@@ -161,6 +161,9 @@ class Painter:
             out: of `Picture.buffer`; what is returned lies in it, unless frames are supersampled and not packed.
         """
         picture = self._picture
+        if self._packer is not None and isinstance(item, Shot) and picture.drawn_size == picture.size:
+            with self._draw(item).reading() as read_rows:
+                return self._packer.pack_read(read_rows, out)
         read = out
         if not picture.packs_when_drawn and (picture.packed or picture.drawn_size != picture.size):
             if self._unpacked is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -56,12 +57,18 @@ class Target:
 
     def read(self, out: NDArray[np.uint8]) -> None:
         """Copy into `out`, (height, width, 4) uint8, row 0 first."""
+        with self.reading() as read:
+            read(out)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[..., None]]:
+        """Within it `read(out, top)` copies rows from number `top` on, (rows, width, 4) uint8."""
         from depthflow.render import gl_raw
 
         with self:
             # Activation is queued by gloo like everything else.
             self._gloo.flush()
-            gl_raw.read_pixels(out)
+            yield gl_raw.read_pixels
 
     def begin_reading(self, buffer: int) -> Any:
         """Have it copied into a pack buffer of gl_raw; the fence."""

@@ -21,7 +21,7 @@ class VideoFacts:
         color_space: the YUV matrix, such as "bt709"; None where the file says nothing. So are the three
             others: "tv" or "pc", the primaries, and the transfer.
         bytes: size of the file.
-        metadata: texts in the file: "comment", "title", "encoder" ...
+        metadata: texts in the file: "comment", "title", "encoder" ...; empty where nobody asked for them.
         stereo: how two views lie in its frames, in Matroska's words ("left_right", "top_bottom", ...); None where the
             file says nothing.
         path: of the file.

@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _UNWINDING = re.compile(
     r"Task finished with error code|Terminating thread with return code|Nothing was written into output file"
     r"|Conversion failed!|Could not open encoder before EOF|Error closing file"
 )
+
+_listing = threading.Lock()
 
 QUIET = ("-hide_banner", "-nostats", "-loglevel", "warning")
 """Options that leave only warnings and errors on the error stream."""
@@ -88,18 +91,33 @@ def ffmpeg_version(path: str) -> str:
     return words[2].removeprefix("n")
 
 
-@lru_cache(maxsize=8)
 def encoder_names(path: str) -> frozenset[str]:
     """Encoders that this ffmpeg was built with; whether they work here is another question.
 
     Raises:
         FFmpegError: it does not run.
     """
+    with _listing:  # one that is being listed already is waited for
+        return _listed(path)
+
+
+@lru_cache(maxsize=8)
+def _listed(path: str) -> frozenset[str]:
     result = run_ffmpeg([path, "-hide_banner", "-encoders"], timeout_s=20)
     if result.returncode != 0:
         raise FFmpegError(f"{path} does not run: {last_lines(result.stderr)}", _HINT)
     _, _, table = result.stdout.partition("------")
     return frozenset(line.split()[1] for line in table.splitlines() if len(line.split()) > 1)
+
+
+def warm() -> None:
+    """Have the preferred ffmpeg list its encoders on a thread of its own; who asks next waits, and hears of trouble."""
+
+    def ask() -> None:
+        with suppress(FFmpegError):
+            encoder_names(ffmpeg_path())
+
+    threading.Thread(target=ask, name="ffmpeg-warm", daemon=True).start()
 
 
 def spawn(

@@ -123,13 +123,13 @@ def _run(command: Sequence[str], poll: Poll) -> None:
 
 
 def verified(file: Path, format_: FormatInfo, frames: Frames, depth: Depth, ffmpeg: str) -> VideoFacts:
-    """The facts of the finished file, if they are what was asked for.
+    """The facts of the finished file but for its texts, if they are what was asked for.
 
     Raises:
         FFmpegError: they are not.
     """
     try:
-        facts = probe(file, depth=depth, ffmpeg=ffmpeg)
+        facts = probe(file, depth=depth, texts=False, ffmpeg=ffmpeg)
     except InputError as error:
         raise FFmpegError(f"what ffmpeg made cannot be read back: {error.message}") from None
     size = (frames.width, frames.height)

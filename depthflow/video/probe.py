@@ -19,7 +19,12 @@ Depth = Literal["decode", "begin", "count"]
 
 
 def probe(
-    path: Path | str, *, depth: Depth = "decode", first_frame: bool = False, ffmpeg: str | None = None
+    path: Path | str,
+    *,
+    depth: Depth = "decode",
+    first_frame: bool = False,
+    texts: bool = True,
+    ffmpeg: str | None = None,
 ) -> VideoFacts:
     """Read a video, an animation, an image, or a folder of images.
 
@@ -28,6 +33,7 @@ def probe(
             at a quarter of the time, and sees truncation but no damage within a frame; "begin" decodes the first two
             frames besides.
         first_frame: with "count", decode the first frame all the same: only there does H.264 say how two views lie.
+        texts: read the texts in the file, too; unless it is decoded, they take a process of their own.
         ffmpeg: the ffmpeg to use; None takes the preferred one.
 
     Raises:
@@ -38,10 +44,10 @@ def probe(
         return probe_images(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path")
-    return _probe_video(path, depth, first_frame, ffmpeg or ffmpeg_path())
+    return _probe_video(path, depth, first_frame, texts or depth == "decode", ffmpeg or ffmpeg_path())
 
 
-def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> VideoFacts:
+def _probe_video(path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpeg: str) -> VideoFacts:
     source = [ffmpeg, "-hide_banner", "-nostats", "-xerror"]
     file = ["-i", str(path.absolute())]
     # An AVIF animation has its poster for the first stream, and itself for the second; with opacity, which is a stream
@@ -53,16 +59,16 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> Vi
         some = [*wanted, "-frames:v", "2", "-f", "null", "-"] if depth == "begin" else []
         every = [*wanted, "-f", "null", "-"] if depth == "decode" else []
         # The packets' own clock gives the exact rate; ffmpeg's description of the streams comes with it.
-        packets, decoded = run_together(
-            [*source, *first, *file, *wanted, "-c", "copy", "-f", "framecrc", "pipe:1", *some],
-            [*source, *file, *every, "-f", "ffmetadata", "pipe:1"],
+        counting = [*source, *first, *file, *wanted, "-c", "copy", "-f", "framecrc", "pipe:1", *some]
+        packets, *decoded = run_together(
+            counting, *([[*source, *file, *every, "-f", "ffmetadata", "pipe:1"]] if texts else [])
         )
         if packets.returncode == 0:
             break
-    for done in (packets, decoded):
+    for done in (packets, *decoded):
         _check(done.returncode, done.stderr, path)
     head, _, _ = packets.stderr.partition("Output #0")
-    log = decoded.stderr
+    log = "".join(done.stderr for done in (packets, *decoded))
     if first_frame and depth == "count":
         # Whether the frame is damaged is not asked here.
         begin = [part for part in source if part != "-xerror"]
@@ -75,7 +81,7 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> Vi
         raise InputError(f"{path}: holds no video")
     frames, rate = _clock(packets.stdout)
     if depth == "decode":
-        counts = _COUNT.findall(decoded.stderr)
+        counts = _COUNT.findall(log)
         frames = int(counts[-1]) if counts else 0
     if rate is None and (told := re.search(r", ([\d.]+) fps\b", stream["rest"])) and float(told[1]) > 0:
         rate = exact_rate(float(told[1]))
@@ -92,7 +98,7 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, ffmpeg: str) -> Vi
         bytes=path.stat().st_size,
         has_audio=_SOUND.search(head) is not None,
         rate=rate,
-        metadata=_metadata(decoded.stdout),
+        metadata=_metadata("".join(done.stdout for done in decoded)),
         stereo=_stereo(head, log),
         **colours,
     )
