@@ -11,6 +11,7 @@ from test_tui_system_screen import ended, settle, until
 from textual.command import CommandList
 from textual.geometry import Region
 from textual.widgets import Input
+from textual.widgets._footer import FooterKey
 
 from depthflow import paths
 from depthflow.client.models import Preset
@@ -20,6 +21,7 @@ from depthflow.tui.places import PLACES
 from depthflow.tui.preferences import Preferences
 from depthflow.tui.screens.asking import AskPath, Confirm
 from depthflow.tui.screens.help import HelpScreen
+from depthflow.tui.widgets.keybar import KeyBar
 
 SIZES = ((80, 24), (100, 30), (250, 70), (60, 16), (80, 24))
 
@@ -137,6 +139,24 @@ async def test_the_palette_goes_to_places_and_changes_the_theme() -> None:
             await until(pilot, lambda commands=commands: commands.option_count)  # type: ignore[misc]
             await pilot.press("enter")
             await until(pilot, lambda wanted=wanted: app.current_mode == wanted)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("row", PLACES, ids=lambda row: row.name)
+async def test_the_footer_has_whole_keys_only(row: Any) -> None:
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(row.key)
+        bar = app.screen.query_one(KeyBar)
+        for width in (60, 80, 120, 250):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: bar._fitted == width and len(bar.query(FooterKey)) > 2)  # type: ignore[misc]
+            await until(pilot, lambda: all(key.region for key in bar.query(FooterKey)))
+            keys = [key.region for key in bar.query(FooterKey)]
+            assert all(bar.region.contains_region(key) for key in keys)
+            assert not any(one.overlaps(two) for one in keys for two in keys if one is not two)
+            assert [key.description for key in bar.query(FooterKey)][-2:] == ["Help", "Palette"]
+            first = bar.query(FooterKey)[0].description
+            assert first in {"Add photos", "Set", "Add", "Fetch", "Look again"}, "the most useful one stays"
 
 
 async def test_our_own_themes_are_offered_first() -> None:
