@@ -114,12 +114,14 @@ class Commands(_Offer):
             yield Command(f"Theme: {name}", themes.WHAT.get(name, ""), partial(self._take_theme, name), first=False)
 
     def _actions(self) -> Iterator[Command]:
+        active = self.screen.active_bindings
+        moves = {each.binding.id for key, each in active.items() if key.rpartition("+")[2] in _MOVES}
         seen = set()
-        for node, binding, enabled, tooltip in self.screen.active_bindings.values():
+        for node, binding, enabled, tooltip in active.values():
             name = binding.id or ""
             if not enabled or not binding.description or binding.action in seen or not name:
                 continue
-            if binding.system or name.startswith(_NOT_OFFERED) or binding.key.rpartition("+")[2] in _MOVES:
+            if binding.system or name.startswith(_NOT_OFFERED) or name in moves:
                 continue
             seen.add(binding.action)
             do = partial(self.app.run_action, binding.action, node)

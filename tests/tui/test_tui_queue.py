@@ -584,7 +584,7 @@ async def test_what_is_pasted_is_offered_and_sent(photos: Path) -> None:
         screen.query_one("#offer-preset", Select).value = "film"
         await pilot.press("enter")
         await until(pilot, lambda: len(link.asked("submit")) == 2)
-        assert {Path(each[1]).name for each in link.asked("submit")} == {"b cat.jpg", "sea.jpg"}
+        assert [Path(each[1]).name for each in link.asked("submit")] == ["b cat.jpg", "sea.jpg"], "in their order"
         assert all(dict(each[2:])["preset"] == "film" for each in link.asked("submit"))
         assert not offer.display
         await until(pilot, lambda: "2 jobs queued with film" in said(screen))

@@ -177,6 +177,7 @@ async def test_our_own_themes_are_offered_first() -> None:
 
 async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
     from depthflow.tui.palette import Commands
+    from depthflow.tui.screens.queue import QueueScreen
 
     app = app_with(presets=[Preset(name="cinematic", description="slow", source="builtin")])
     async with app.run_test() as pilot:
@@ -187,6 +188,13 @@ async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
         actions = {a.binding.description for a in app.screen.active_bindings.values() if a.binding.id}
         actions -= {row.title for row in PLACES} | {"Palette", ""}
         assert actions <= set(titles)
+        await pilot.press("f1")
+        screen = app.screen
+        assert isinstance(screen, QueueScreen)
+        await until(pilot, lambda: screen.table.has_focus)
+        offered = {command.title: command for command in Commands(screen)._actions()}
+        assert not {"Up", "Page down", "First", "Select upwards"} & set(offered), "nobody looks for these by name"
+        assert str(offered["Add photos"].shown("Add photos")) == "Add photos  a"
         assert {"Go to Queue", "Preset: cinematic", "Theme: depthflow-light", "Open photo in studio…"} <= set(titles)
         assert len(titles) == len(set(titles))
 

@@ -129,11 +129,12 @@ class PhotoBrowser(Sheet):
             yield Static(id="facts")
 
     def say(self, text: str, style: str = "$text-error") -> None:
+        self.workers.cancel_group(self, "look")  # what is still being looked at would take its place
         self.query_one("#facts", Static).update(Content.styled(text, style))
 
     @on(DirectoryTree.NodeHighlighted)
     def _highlighted(self, event: DirectoryTree.NodeHighlighted[DirEntry]) -> None:
-        if event.node.data is not None:
+        if event.node.data is not None and self.folders.has_focus:
             self.look_at(event.node.data.path)
 
     @on(Input.Changed, "#path")
