@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
 from depthflow.errors import DepthFlowError
 from depthflow.tui import themes
@@ -24,13 +25,22 @@ _NOT_OFFERED = ("app.palette", "go.")
 """Ids of bindings that would only open what is open, or stand in the list already."""
 
 
+_MOVES = frozenset(("up", "down", "left", "right", "home", "end", "pageup", "pagedown"))
+"""Keys that move a cursor, also with shift and ctrl: nobody looks for these by name."""
+
+
 class Command(NamedTuple):
-    """One line of the palette; `first`: it is offered before anything is typed."""
+    """One entry of the palette; `first`: it is offered before anything is typed."""
 
     title: str
     text: str
     do: Callable[[], Any]
     first: bool = True
+    key: str = ""
+
+    def shown(self, title: Content | str) -> Content:
+        """Its title, highlighted or not, with its key."""
+        return Content.assemble(title, (f"  {self.key}" if self.key else "", "dim"))
 
 
 class Palette(CommandPalette, Steady[None]):
@@ -47,13 +57,14 @@ class _Offer(Provider):
     async def discover(self) -> Hits:
         for command in self._all():
             if command.first:
-                yield DiscoveryHit(command.title, command.do, help=command.text)
+                yield DiscoveryHit(command.shown(command.title), command.do, command.title, command.text or None)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for command in self._all():
             if (score := matcher.match(command.title)) > 0:
-                yield Hit(score, matcher.highlight(command.title), command.do, help=command.text)
+                title = command.shown(matcher.highlight(command.title))
+                yield Hit(score, title, command.do, command.title, command.text or None)
 
     def _all(self) -> Iterator[Command]:
         raise NotImplementedError
@@ -103,14 +114,16 @@ class Commands(_Offer):
             yield Command(f"Theme: {name}", themes.WHAT.get(name, ""), partial(self._take_theme, name), first=False)
 
     def _actions(self) -> Iterator[Command]:
+        active = self.screen.active_bindings
+        moves = {each.binding.id for key, each in active.items() if key.rpartition("+")[2] in _MOVES}
         seen = set()
-        for node, binding, enabled, tooltip in self.screen.active_bindings.values():
+        for node, binding, enabled, tooltip in active.values():
             name = binding.id or ""
             if not enabled or not binding.description or binding.action in seen or not name:
                 continue
-            if binding.system or name.startswith(_NOT_OFFERED):
+            if binding.system or name.startswith(_NOT_OFFERED) or name in moves:
                 continue
             seen.add(binding.action)
-            key = self.app.get_key_display(binding)
-            text = f"{tooltip or binding.tooltip} ({key})".strip()
-            yield Command(binding.description, text, partial(self.app.run_action, binding.action, node))
+            do = partial(self.app.run_action, binding.action, node)
+            text = tooltip or binding.tooltip
+            yield Command(binding.description, text, do, key=self.app.get_key_display(binding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,11 +66,9 @@ class Studio:
 
     async def until(self, true: Callable[[], object]) -> None:
         """As many turns of the event loop as it takes."""
-        for _ in range(500):
-            if true():
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError("it never came")
+        async with asyncio.timeout(30):
+            while not true():
+                await self.pilot.pause(0.01)
 
     def row(self, y: int) -> str:
         """A line of the screen."""

@@ -31,3 +31,18 @@ def test_rows_painted_before_they_are_measured_are_painted_whole_later() -> None
             assert "a sentence wider than its title" in table.render_line(1).text
 
     asyncio.run(scenario())
+
+
+async def test_home_and_end_are_the_first_and_the_last_row() -> None:
+    app = Bench()
+    async with app.run_test(size=(60, 10)) as pilot:
+        table = app.query_one(FittedTable)
+        table.cursor_type = "row"
+        table.add_columns("one", "two")
+        for number in range(30):
+            table.add_row(Text(str(number)), Text("x"))
+        table.focus()
+        await pilot.press("end")
+        assert table.cursor_row == 29
+        await pilot.press("home")
+        assert table.cursor_row == 0

@@ -256,7 +256,10 @@ async def test_a_mistake_is_told_in_the_sheet_and_nothing_is_lost(commands: Comm
         await pilot.press("enter")
         await until(pilot, lambda: "no such folder" in str(sheet.query_one("#verdict", Static).render()))
         assert "tick the box" in str(sheet.query_one("#verdict", Static).render())
-        sheet.query_one("#create", Checkbox).value = True
+        tick = sheet.query_one("#create", Checkbox)
+        assert "X" not in str(tick.render())
+        tick.value = True
+        assert "X" in str(tick.render())
         await until(pilot, lambda: "--create" in commands.asked("add")[-1])
         await pilot.press("escape")
         await pilot.pause()

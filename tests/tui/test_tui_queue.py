@@ -23,8 +23,9 @@ from depthflow.jobs.spec import JobSpec
 from depthflow.tui import opening, thumbnails
 from depthflow.tui.app import DepthFlowApp
 from depthflow.tui.link import JobsChanged, SystemChanged
-from depthflow.tui.screens.add_photos import AddPhotos, PhotoTree, completed
+from depthflow.tui.screens.add_photos import AddPhotos
 from depthflow.tui.screens.asking import Confirm
+from depthflow.tui.screens.photo_browser import PhotoTree
 from depthflow.tui.screens.queue import QueueScreen
 from depthflow.tui.screens.queue_sheets import Again, Leave
 from depthflow.tui.widgets import jobtable
@@ -419,8 +420,12 @@ async def test_priorities_rise_and_fall_within_their_range() -> None:
 async def test_a_command_for_which_no_job_is_there_says_so() -> None:
     async with queue() as (pilot, screen, link):
         await pilot.press("end", "r")
-        await until(pilot, lambda: "No job" in said(screen))
-        assert not link.asked("retry")
+        await until(pilot, lambda: "photo1.jpg is skipped: it cannot be queued again." in said(screen))
+        await pilot.press("ctrl+a", "home", "r")
+        await until(pilot, lambda: link.asked("retry"))
+        await pilot.press("escape", "end", "shift+up", "c")
+        await until(pilot, lambda: "None of these 2 jobs can be cancelled." in said(screen))
+        assert not link.asked("cancel")
 
 
 @pytest.mark.parametrize("key", ["p", "a", "n", "d", "r"])
@@ -575,11 +580,11 @@ async def test_what_is_pasted_is_offered_and_sent(photos: Path) -> None:
         screen.app.post_message(Paste(f"'{photos}/b cat.jpg' file://{photos}/holiday {photos}/notes.txt"))
         offer = screen.query_one(Offer)
         await until(pilot, lambda: offer.display)
-        assert str(offer.query_one("#offer-text", Static).content) == "Add 2: b cat.jpg, holiday/"
+        assert str(offer.query_one("#offer-text", Static).content) == "Add 2 paths: b cat.jpg, holiday/"
         screen.query_one("#offer-preset", Select).value = "film"
         await pilot.press("enter")
         await until(pilot, lambda: len(link.asked("submit")) == 2)
-        assert {Path(each[1]).name for each in link.asked("submit")} == {"b cat.jpg", "sea.jpg"}
+        assert [Path(each[1]).name for each in link.asked("submit")] == ["b cat.jpg", "sea.jpg"], "in their order"
         assert all(dict(each[2:])["preset"] == "film" for each in link.asked("submit"))
         assert not offer.display
         await until(pilot, lambda: "2 jobs queued with film" in said(screen))
@@ -690,13 +695,6 @@ async def test_a_browser_that_is_closed_at_once_looks_at_nothing(photos: Path, m
         await until(pilot, lambda: screen.app.screen is screen and not sheet.is_attached)
         await pilot.press("down")
         assert screen.table.cursor == 7
-
-
-def test_completion_knows_photos_and_folders_only(photos: Path) -> None:
-    assert completed(f"{photos}/") == f"{photos}/b cat.jpg"
-    assert completed(f"{photos}/h") == f"{photos}/holiday/"
-    assert completed(f"{photos}/n") is None
-    assert completed(f"{photos}/nowhere/x") is None
 
 
 # -- leaving ---------------------------------------------------------------------------------------------------------

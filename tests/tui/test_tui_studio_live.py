@@ -11,7 +11,8 @@ import pytest
 from textual.pilot import Pilot
 
 from depthflow.tui.app import DepthFlowApp
-from depthflow.tui.screens.studio import RATE, StudioScreen
+from depthflow.tui.screens.studio import StudioScreen
+from depthflow.tui.screens.studio_preview import RATE
 from depthflow.tui.widgets.parameters import ParameterList
 from depthflow.tui.widgets.picture import Picture
 

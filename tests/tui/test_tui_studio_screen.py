@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import job
 from studio_scene import Studio, a_photo, studio
 from textual.widgets import Input, OptionList
 
+from depthflow.client.models import Job
 from depthflow.errors import UsageError
 from depthflow.jobs import library
+from depthflow.tui import sending
 from depthflow.tui.screens import studio_dialogs
+from depthflow.tui.screens.photo_browser import ChoosePhoto
 from depthflow.tui.studio.parameters import SECTIONS
 from depthflow.tui.widgets.parameters import ParameterList
 from depthflow.tui.widgets.picture import Picture
@@ -351,11 +355,43 @@ async def test_the_job_is_queued_with_what_was_changed(tmp_path: Path) -> None:
         assert "1080p, 5 s at 30 frames/s, mp4" in run.text()
         await run.press("enter")
         await run.until(lambda: run.link.client.calls("submit"))
-        assert run.link.client.calls("submit") == [{"spec": {"camera": {"zoom": 2.0}}, "preset": None}]
+        (call,) = run.link.client.calls("submit")
+        assert (call["spec"], call["preset"], call["roots"]) == ({"camera": {"zoom": 2.0}}, None, ["/"])
         await run.until(lambda: any("Job 8 is queued" in note for note in notes(run)))
         assert run.app.current_mode == "studio"
         await run.press("r", "g")
         await run.until(lambda: run.app.current_mode == "queue")
+
+
+async def test_a_result_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    taken = tmp_path / "lake.mp4"
+    asked: list[dict[str, Any]] = []
+
+    def submit(_: str, *, spec: dict[str, Any], **__: object) -> Job:
+        asked.append(spec)
+        if len(asked) == 1:
+            raise UsageError(f"{taken}: is there already", "give --overwrite")
+        return job(8)
+
+    async with studio(tmp_path, submit=submit) as run:
+        await run.press("r", "enter")
+        await run.until(lambda: any("Job 8 is queued" in note for note in notes(run)))
+        assert [sending._path(spec) for spec in asked] == [None, str(tmp_path / "lake-2.mp4")]
+
+
+async def test_what_is_searched_is_seen_also_where_only_the_preview_was(tmp_path: Path) -> None:
+    async with studio(tmp_path) as run:
+        shown = run.screen.query_one(ParameterList)
+        await run.press("z")
+        await run.until(lambda: not shown.size)
+        await run.press("slash", *"zoom", "enter")
+        await run.until(lambda: shown.size)
+        assert "Zoom" in run.text()
+        await run.press("z")
+        await run.until(lambda: not shown.size)
+        run.screen._show_tab("Camera")
+        await run.press("z")
+        await run.until(lambda: "Isometric" in run.text())
 
 
 @pytest.mark.parametrize(
@@ -410,10 +446,10 @@ async def test_a_photo_is_chosen_by_its_path(tmp_path: Path) -> None:
     async with studio(tmp_path, photo=False) as run:
         await run.press("o")
         dialog = run.app.screen
-        assert isinstance(dialog, studio_dialogs.PhotoDialog)
+        assert isinstance(dialog, ChoosePhoto)
         dialog.query_one("#path", Input).value = "/nowhere.png"
         await run.press("enter")
-        assert "there is no such file" in run.text()
+        await run.until(lambda: "there is no such photo" in run.text())
         dialog.query_one("#path", Input).value = f"'{photo}'"
         await run.press("enter")
         await run.until(lambda: run.screen._frame is not None)
@@ -423,7 +459,7 @@ async def test_a_photo_is_chosen_by_its_path(tmp_path: Path) -> None:
         assert run.app.screen.query_one("#recent", OptionList).get_option_at_index(0).id == photo
         run.model.photo = ""
         await run.press("enter")  # nothing typed: the last one
-        assert run.model.photo == photo
+        await run.until(lambda: run.model.photo == photo)
 
 
 async def test_a_job_is_opened_with_what_it_says(tmp_path: Path) -> None:
@@ -440,9 +476,3 @@ async def test_without_a_photo_nothing_is_made(tmp_path: Path) -> None:
     async with studio(tmp_path, photo=False) as run:
         await run.press("r", "c")
         assert sum("Choose a photo first" in note for note in notes(run)) == 2
-
-
-@pytest.mark.parametrize("text", ["/tmp/a b.jpg", "'/tmp/a b.jpg'", "/tmp/a\\ b.jpg", "file:///tmp/a%20b.jpg"])
-def test_dropped_paths_are_understood(text: str) -> None:
-    if text != "/tmp/a b.jpg":
-        assert studio_dialogs._unquoted(text) == "/tmp/a b.jpg"

@@ -11,6 +11,7 @@ from test_tui_system_screen import ended, settle, until
 from textual.command import CommandList
 from textual.geometry import Region
 from textual.widgets import Input
+from textual.widgets._footer import FooterKey
 
 from depthflow import paths
 from depthflow.client.models import Preset
@@ -20,6 +21,7 @@ from depthflow.tui.places import PLACES
 from depthflow.tui.preferences import Preferences
 from depthflow.tui.screens.asking import AskPath, Confirm
 from depthflow.tui.screens.help import HelpScreen
+from depthflow.tui.widgets.keybar import KeyBar
 
 SIZES = ((80, 24), (100, 30), (250, 70), (60, 16), (80, 24))
 
@@ -139,6 +141,24 @@ async def test_the_palette_goes_to_places_and_changes_the_theme() -> None:
             await until(pilot, lambda wanted=wanted: app.current_mode == wanted)  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("row", PLACES, ids=lambda row: row.name)
+async def test_the_footer_has_whole_keys_only(row: Any) -> None:
+    app = app_with()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(row.key)
+        bar = app.screen.query_one(KeyBar)
+        for width in (60, 80, 120, 250):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: bar._fitted == width and len(bar.query(FooterKey)) > 2)  # type: ignore[misc]
+            await until(pilot, lambda: all(key.region for key in bar.query(FooterKey)))
+            keys = [key.region for key in bar.query(FooterKey)]
+            assert all(bar.region.contains_region(key) for key in keys)
+            assert not any(one.overlaps(two) for one in keys for two in keys if one is not two)
+            assert [key.description for key in bar.query(FooterKey)][-2:] == ["Help", "Palette"]
+            first = bar.query(FooterKey)[0].description
+            assert first in {"Add photos", "Set", "Add", "Fetch", "Look again"}, "the most useful one stays"
+
+
 async def test_our_own_themes_are_offered_first() -> None:
     app = app_with()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -157,6 +177,7 @@ async def test_our_own_themes_are_offered_first() -> None:
 
 async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
     from depthflow.tui.palette import Commands
+    from depthflow.tui.screens.queue import QueueScreen
 
     app = app_with(presets=[Preset(name="cinematic", description="slow", source="builtin")])
     async with app.run_test() as pilot:
@@ -167,6 +188,13 @@ async def test_palette_commands_come_from_the_bindings_of_the_screen() -> None:
         actions = {a.binding.description for a in app.screen.active_bindings.values() if a.binding.id}
         actions -= {row.title for row in PLACES} | {"Palette", ""}
         assert actions <= set(titles)
+        await pilot.press("f1")
+        screen = app.screen
+        assert isinstance(screen, QueueScreen)
+        await until(pilot, lambda: screen.table.has_focus)
+        offered = {command.title: command for command in Commands(screen)._actions()}
+        assert not {"Up", "Page down", "First", "Select upwards"} & set(offered), "nobody looks for these by name"
+        assert str(offered["Add photos"].shown("Add photos")) == "Add photos  a"
         assert {"Go to Queue", "Preset: cinematic", "Theme: depthflow-light", "Open photo in studio…"} <= set(titles)
         assert len(titles) == len(set(titles))
 

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.timer import Timer
-from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from depthflow.client.models import Folder
 from depthflow.errors import DepthFlowError
@@ -20,6 +20,8 @@ from depthflow.tui import commands
 from depthflow.tui.folders.asking import ChooseFolder
 from depthflow.tui.folders.words import found_words
 from depthflow.tui.steady import Modal
+from depthflow.tui.widgets.pathfield import PathField
+from depthflow.tui.widgets.tick import Tick
 
 PAUSE_S = 0.4
 """After the last key until what was typed is tried."""
@@ -58,7 +60,7 @@ class EditFolder(Modal[dict[str, Any] | None]):
         folder = self._folder
         with Vertical(classes="folder-sheet") as sheet:
             sheet.border_title = "Watch a folder" if folder is None else Text(f"Folder {folder.name}")
-            sheet.border_subtitle = "ctrl+o browse · ctrl+s save · esc"
+            sheet.border_subtitle = "tab completes · ctrl+o browse · ctrl+s save · esc"
             with VerticalScroll(classes="fields"):
                 for key, label, value, hint in (
                     ("in", "Photos", "" if folder is None else folder.root, "where photos are dropped"),
@@ -66,7 +68,7 @@ class EditFolder(Modal[dict[str, Any] | None]):
                 ):
                     with Horizontal(classes="field"):
                         yield Label(label)
-                        yield Input(value, placeholder=hint, id=key, compact=True)
+                        yield PathField(value, placeholder=hint, id=key)
                         yield Button("…", id=f"browse-{key}", compact=True, tooltip="Choose a folder")
                 with Horizontal(classes="field"):
                     yield Label("Name")
@@ -77,7 +79,7 @@ class EditFolder(Modal[dict[str, Any] | None]):
                     yield Select(self._presets, value=chosen, allow_blank=False, id="preset", compact=True)
                 with Horizontal(classes="field", id="create-row"):
                     yield Label("")
-                    yield Checkbox("make the photos' folder if it is not there", id="create", compact=True)
+                    yield Tick("make the photos' folder if it is not there", id="create")
             yield Static(id="verdict")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="no", compact=True)
@@ -148,7 +150,7 @@ class EditFolder(Modal[dict[str, Any] | None]):
         preset = str(self.query_one("#preset", Select).value)
         if not photos or not results:
             return ()
-        create = ("--create",) if self.query_one("#create", Checkbox).value else ()
+        create = ("--create",) if self.query_one("#create", Tick).value else ()
         if self._folder is None:
             named = ("--name", name) if name else ()
             look = ("--preset", preset) if preset else ()

@@ -11,13 +11,10 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
 
 from depthflow.tui.steady import Modal
-
-_LISTED = 2000
-"""Names of a folder that are looked through for a suggestion."""
+from depthflow.tui.widgets.pathfield import PathField
 
 
 class Confirm(Modal[bool]):
@@ -66,7 +63,6 @@ class AskPath(Modal[Path | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="path.cancel"),
-        Binding("tab", "complete", "Complete", id="path.complete", priority=True),
     ]
 
     def __init__(self, title: str, text: str, *, value: str = "", folder: bool = False, suffix: str = "") -> None:
@@ -79,14 +75,14 @@ class AskPath(Modal[Path | None]):
             sheet.border_title = Text(self._title)  # brackets in a name are no markup
             sheet.border_subtitle = "tab completes · enter · esc"
             yield Static(Text(self._text), classes="muted")
-            yield Input(self._value, suggester=PathSuggester(folders_only=self._folder), compact=True)
+            yield PathField(self._value, wanted=self._is_wanted)
             yield Static(id="problem", classes="bad")
 
     def on_input_changed(self) -> None:
         self.query_one("#problem", Static).update("")
 
-    def action_complete(self) -> None:
-        self.query_one(Input).action_cursor_right()
+    def _is_wanted(self, path: Path) -> bool:
+        return not self._folder and path.name.lower().endswith(self._suffix)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._check(event.value.strip().strip("'\""))
@@ -102,28 +98,3 @@ class AskPath(Modal[Path | None]):
             self.query_one("#problem", Static).update(Text(f"a file whose name ends with {self._suffix} is wanted"))
         else:
             self.dismiss(path.absolute())
-
-
-class PathSuggester(Suggester):
-    """Goes on with what was typed, from the names in that folder."""
-
-    def __init__(self, *, folders_only: bool = False) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._folders_only = folders_only
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return await asyncio.to_thread(self._continued, value) if value else None
-
-    def _continued(self, value: str) -> str | None:
-        typed = Path(value).expanduser()
-        folder, start = (typed, "") if value.endswith("/") else (typed.parent, typed.name)
-        try:
-            names = sorted(entry.name for entry, _ in zip(folder.iterdir(), range(_LISTED), strict=False))
-        except OSError:
-            return None
-        for name in names:
-            if name.startswith(start) and (start or not name.startswith(".")):
-                is_folder = (folder / name).is_dir()
-                if is_folder or not self._folders_only:
-                    return value[: len(value) - len(start)] + name + ("/" if is_folder else "")
-        return None

@@ -8,10 +8,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from depthflow.tui.link import Link
 from depthflow.tui.steady import Steady
+from depthflow.tui.widgets.keybar import KeyBar
 from depthflow.tui.widgets.masthead import Masthead
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Place(Steady[None]):
         yield Masthead(self.PLACE)
         with Container(id="body"):
             yield from self.body()
-        yield Footer()
+        yield KeyBar()
         yield Static(id="too-small")
 
     def body(self) -> ComposeResult:

@@ -144,6 +144,8 @@ class ModelsScreen(Place):
         word, colour = FREE[row.commercial]
         rows = [("licence", row.licence or "not stated"), ("commercial", word), *row.facts]
         parts: list[Any] = [Text(row.quality)] if row.quality else []
+        if row.name in self._said:  # it was asked for just now, and is to be seen without scrolling
+            parts += [Text(), self._said[row.name]]
         parts += [Text(), grid(rows, {"commercial": self._colour(_COLOURS[colour])}, label=11)]
         if row.note:
             parts += [Text(), Text(row.note, "dim")]
@@ -152,8 +154,6 @@ class ModelsScreen(Place):
             parts += [Text(), Text(how, self._colour("primary"))]
         if not self.local:
             parts += [Text(), Text(ELSEWHERE, self._colour("warning"))]
-        if row.name in self._said:
-            parts += [Text(), self._said[row.name]]
         self.query_one("#details-text", Static).update(Group(*parts))
 
     def _activity(self, words: str | Text) -> None:

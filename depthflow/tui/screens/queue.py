@@ -52,21 +52,22 @@ another one.
 - **Results**: `o` opens the video, `O` its folder, `y` copies the command.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
+        # As useful as they are, for the footer shows as many as there is room for.
         Binding("a", "add", "Add photos", id="queue.add"),
         Binding("enter", "details", "Details", id="queue.details"),
-        # Before all others, so that what is typed right after it goes into the search and is not taken for commands.
-        Binding("slash", "search", "Find", id="queue.search", key_display="/", priority=True),
-        Binding("p", "pause", "Pause", id="queue.pause"),
+        Binding("o", "open", "Open", id="queue.open"),
         Binding("c", "cancel", "Cancel", id="queue.cancel"),
         Binding("r", "retry", "Retry", id="queue.retry"),
-        Binding("o", "open", "Open", id="queue.open"),
-        Binding("h", "hold", "Hold or release", id="queue.hold", show=False),
-        Binding("plus", "priority(10)", "Sooner", id="queue.sooner", show=False, key_display="+"),
-        Binding("minus", "priority(-10)", "Later", id="queue.later", show=False, key_display="-"),
-        Binding("d", "again", "Make again, in another way", id="queue.again", show=False),
+        Binding("p", "pause", "Pause", id="queue.pause"),
+        # Before all others, so that what is typed right after it goes into the search and is not taken for commands.
+        Binding("slash", "search", "Find", id="queue.search", key_display="/", priority=True),
+        Binding("d", "again", "Make again", tooltip="In another way", id="queue.again"),
+        Binding("h", "hold", "Hold or release", id="queue.hold"),
+        Binding("plus", "priority(10)", "Sooner", id="queue.sooner", key_display="+"),
+        Binding("minus", "priority(-10)", "Later", id="queue.later", key_display="-"),
+        Binding("y", "copy", "Copy the command", id="queue.copy"),
         Binding("n", "new", "New job from its photo", id="queue.new", show=False),
         Binding("O", "open_folder", "Open the folder", id="queue.open-folder", show=False),
-        Binding("y", "copy", "Copy the command", id="queue.copy", show=False),
         Binding("s", "sort", "Next order", id="queue.sort", show=False),
         Binding("S", "turn_round", "Turn the order round", id="queue.turn-round", show=False),
         Binding("0", "state('all')", "All states", id="queue.all", show=False),

@@ -13,7 +13,7 @@ from depthflow.client.models import Job, JobDetail, Output
 from depthflow.errors import DepthFlowError, InputError
 from depthflow.images import is_photo_name, list_photos
 from depthflow.tui import command, opening, sending
-from depthflow.tui.doing import Outcome, each
+from depthflow.tui.doing import AT_ONCE, Outcome, each
 from depthflow.tui.joblist import name_of
 from depthflow.tui.link import LinkState
 from depthflow.tui.pasted import paths_in
@@ -25,6 +25,8 @@ from depthflow.tui.widgets.offer import Offer
 
 MOST_PHOTOS = 10_000
 """Photos that are added at once; more come by a watched folder."""
+IN_ORDER = 100
+"""Photos up to which one is queued after the other, so that they are made in the order in which they were named."""
 
 
 class QueueWork(Place):
@@ -55,7 +57,7 @@ class QueueWork(Place):
         def change(job: Job) -> Awaitable[Job]:
             return self.link.client.change(job.id, priority=max(-100, min(100, job.priority + more)))
 
-        did = f"at priority {max(-100, min(100, jobs[0].priority + more)):+}" if len(jobs) == 1 else (
+        did = f"moved to priority {max(-100, min(100, jobs[0].priority + more)):+}" if len(jobs) == 1 else (
             "moved forward" if more > 0 else "moved back")  # fmt: skip
         self._to_each(jobs, change, did)
 
@@ -85,9 +87,16 @@ class QueueWork(Place):
         if not self._online():
             return
         if not jobs:
-            self.notify("No job that is selected can be " + did.partition(" at ")[0] + ".", severity="warning")
+            self.notify(self._why_not(did.partition(" to ")[0]), severity="warning", markup=False)
             return
         self._sum_up(await each(jobs, act), did)
+
+    def _why_not(self, did: str) -> str:
+        """Why nothing can be done: what the jobs are that were meant."""
+        jobs = self.table.targets()
+        if len(jobs) != 1:
+            return f"None of these {len(jobs)} jobs can be {did}." if jobs else "There is no job."
+        return f"{name_of(jobs[0])} is {jobs[0].state}: it cannot be {did}."
 
     def _sum_up(self, outcome: Outcome[Job], did: str) -> None:
         """Show the answers at once, and say in one sentence what came of it."""
@@ -150,7 +159,7 @@ class QueueWork(Place):
         async def submit(photo: str) -> Job:
             return await sending.submit(self.link.client, photo, preset=preset, spec=spec, roots=roots)
 
-        outcome = await each(photos, submit)
+        outcome = await each(photos, submit, at_once=1 if len(photos) <= IN_ORDER else AT_ONCE)
         self.hear_answers(outcome.done)
         skipped = sum(job is not None and job.state == "skipped" for job in outcome.done)
         did = f"queued{f' with {preset}' if preset else ''}" + (f", {skipped} of them made already" if skipped else "")

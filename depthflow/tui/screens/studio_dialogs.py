@@ -1,29 +1,22 @@
-"""What the studio asks in a window of its own: a photo, a value, a preset's name, and whether to queue the job."""
+"""What the studio asks in a window of its own: a value, a preset's name, and whether to queue the job."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, DirectoryTree, Input, Label, OptionList, Static
+from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from depthflow.errors import DepthFlowError
 from depthflow.tui.steady import Modal
 from depthflow.tui.studio.preset_file import preset_path, preset_toml
-from depthflow.tui.widgets.picture import Picture
 
 T = TypeVar("T")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".bmp", ".jp2", ".gif")
-)
 
 
 class Dialog(Modal[T]):
@@ -34,80 +27,6 @@ class Dialog(Modal[T]):
 
     def action_close(self) -> None:
         self.dismiss(None)
-
-
-class Photos(DirectoryTree):
-    """Folders, and what may be a photo."""
-
-    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        for path in paths:
-            if not path.name.startswith(".") and (path.suffix.lower() in SUFFIXES or path.is_dir()):
-                yield path
-
-
-class PhotoDialog(Dialog[str]):
-    """Which photo: a path, one of the last ones, or one from the folders; the answer is its path."""
-
-    def __init__(self, recent: Sequence[str], folder: Path, load: Callable[[str], object]) -> None:
-        super().__init__()
-        self._recent, self._folder, self._load = list(recent), folder, load
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="dialog", classes="wide") as dialog:
-            dialog.border_title = "Choose a photo"
-            placeholder = "Path of a photo; or paste one" + ("; enter takes the last one" if self._recent else "")
-            yield Input(placeholder=placeholder, id="path")
-            with Horizontal(id="choice"):
-                with Vertical(id="from"):
-                    if self._recent:
-                        yield Label("Last photos", classes="heading")
-                        yield OptionList(
-                            *(Option(Text(_short(path), no_wrap=True), id=path) for path in self._recent), id="recent"
-                        )
-                    yield Photos(self._folder, id="tree")
-                yield Picture(id="seen")
-            yield Label("", id="problem")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.value.strip():
-            self._take(event.value)
-        elif self._recent:  # the one that is shown
-            chosen = self.query_one("#recent", OptionList).highlighted or 0
-            self._take(self._recent[chosen])
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self._take(str(event.option_id))
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self._see(str(event.option_id))
-
-    def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
-        self._take(str(event.path))
-
-    def on_tree_node_highlighted(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
-        entry = event.node.data
-        path = getattr(entry, "path", None)
-        if path is not None and Path(path).suffix.lower() in SUFFIXES:
-            self._see(str(path))
-
-    @work(thread=True, exclusive=True)
-    def _see(self, path: str) -> None:
-        try:
-            image = self._load(path)
-        except DepthFlowError:
-            image = None
-        self.app.call_from_thread(self._seen, image)
-
-    def _seen(self, image: object) -> None:
-        if self.is_attached:
-            self.query_one("#seen", Picture).set_image(image)  # type: ignore[arg-type]
-
-    def _take(self, text: str) -> None:
-        path = _unquoted(text)
-        if Path(path).expanduser().is_file():
-            self.dismiss(str(Path(path).expanduser().absolute()))
-        else:
-            self.query_one("#problem", Label).update(Text(f"{path}: there is no such file"))
 
 
 class ChooseDialog(Dialog[str]):
@@ -225,24 +144,3 @@ class CommandDialog(Dialog[None]):
             dialog.border_title = "The command that does the same"
             yield Static(Text(self._command), id="command")
             yield Label(self._note, id="problem")
-
-
-def _short(path: str) -> str:
-    """Its end: the name says more than the folder."""
-    return path if len(path) <= 46 else f"…{path[-45:]}"
-
-
-def _unquoted(text: str) -> str:
-    """A path as it is dropped onto a terminal: quoted, escaped, or as file:// address."""
-    text = text.strip()
-    if text.startswith("file://"):
-        from urllib.parse import unquote, urlsplit
-
-        return unquote(urlsplit(text).path)
-    if Path(text).expanduser().is_file():
-        return text
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        return text
-    return words[0] if len(words) == 1 else text

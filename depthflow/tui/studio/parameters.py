@@ -7,6 +7,7 @@ part of a wide range is of use, and which names suggest themselves.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -330,7 +331,8 @@ def _row(path: str, node: Mapping[str, Any], options: list[Mapping[str, Any]], *
     first = options[0]
     choices = tuple(str(choice) for choice in first.get("enum", ()))
     kind = _kind(path, options)
-    text = " ".join(node.get("description", "").split())
+    # What is written "auto" here is None in Python.
+    text = re.sub(r"\bNone\b", "auto", " ".join(node.get("description", "").split()))
     animated = _animated(path)
     facts: dict[str, Any] = {}
     if kind in ("number", "integer"):

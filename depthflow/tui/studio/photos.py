@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.errors import DepthFlowError
 from depthflow.tui.studio.player import NARROWEST, WIDEST
 
 SIDE = 960
@@ -38,14 +37,6 @@ def load(path: str) -> Seen:
     image = Image.fromarray(photo.pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return Seen(np.asarray(image), photo.size)
-
-
-def pixels(path: str) -> NDArray[np.uint8] | None:
-    """Of a photo, to look at; None if it cannot be read."""
-    try:
-        return load(path).pixels
-    except DepthFlowError:
-        return None
 
 
 def frame_in(room: tuple[int, int], aspect: float) -> tuple[int, int]:

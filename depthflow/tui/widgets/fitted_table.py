@@ -17,3 +17,11 @@ class FittedTable(DataTable[Text]):
     def watch_virtual_size(self, before: Size, after: Size) -> None:
         if before.width != after.width:
             self.notify_style_update()
+
+    # Of rows that are chosen as a whole, home and end mean the first and the last one, not the first and last column.
+
+    def action_scroll_home(self) -> None:
+        self.action_scroll_top()
+
+    def action_scroll_end(self) -> None:
+        self.action_scroll_bottom()

@@ -23,7 +23,7 @@ class Offer(Horizontal):
     DEFAULT_CSS = """
     Offer {
         height: 1; background: $primary 30%; display: none; padding: 0 1;
-        & Static { width: 1fr; height: 1; }
+        & Static { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & Select { width: 24; }
         & Button { margin-left: 1; }
     }
@@ -76,6 +76,7 @@ class Offer(Horizontal):
 
 
 def described(paths: Sequence[str]) -> str:
-    """Such as "Add 3: cat.jpg, dog.png, holidays/"."""
+    """Such as "Add 3 photos: cat.jpg, dog.png, …"; a folder is none, so then there are "3 paths"."""
     names = [path.rstrip("/").rpartition("/")[2] + ("" if is_photo_name(path) else "/") for path in paths]
-    return f"Add {names[0]}" if len(names) == 1 else f"Add {len(names)}: {', '.join(names)}"
+    kind = "photos" if all(map(is_photo_name, paths)) else "paths"
+    return f"Add {names[0]}" if len(names) == 1 else f"Add {len(names)} {kind}: {', '.join(names)}"

@@ -147,6 +147,9 @@ class ParameterList(ScrollView, can_focus=True):
             if isinstance(line, Row) and line.path == path:
                 self._go(index)
 
+    def on_resize(self) -> None:
+        self._lay()  # while it is hidden it has no width
+
     def _lay(self) -> None:
         self._lines = lines_of(self._rows, self._is_open, titled=self._titled)
         self._cursor = min(self._cursor, max(0, len(self._lines) - 1))
