@@ -20,6 +20,7 @@ from depthflow_daemon import pieces
 from depthflow_daemon.pieces import Cutting, holds_pieces, keep_pieces, tasks_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.running import RunningJob, Task
+from numpy.typing import NDArray
 from running import pixels
 
 from depthflow.video.workfile import sweep
@@ -160,13 +161,18 @@ def test_pieces_are_spared_while_their_job_is_open_and_swept_when_nobody_wants_t
     assert not left.exists()
 
 
+_undisturbed: list[NDArray[np.uint8]] = []
+"""The same video as a daemon makes it that nobody ends; made once, for it is the same for every end."""
+
+
 @pytest.mark.gl
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_long_video_goes_on_where_the_daemon_ended(
     folder: Path, photo: Path, depth_map: Path, daemons: Callable[..., Daemon], end: int
 ) -> None:
-    (folder / "in" / ".depthflow.toml").write_text(SMALL.replace("duration = 0.5", "duration = 100"))
+    rules = SMALL.replace("duration = 0.5", "duration = 100").replace("fps = 8", "fps = 4")
+    (folder / "in" / ".depthflow.toml").write_text(rules)
     cat = drop(photo, depth_map, folder / "in" / "cat.png")
     daemon = daemons()
 
@@ -187,8 +193,10 @@ def test_a_long_video_goes_on_where_the_daemon_ended(
     assert " of 5 pieces were made before the last end" in done.err
     assert files(folder / "out") == ["cat.mp4"], "and nothing is left beside it"
     assert rows(folder, "SELECT state, crashes FROM jobs") == [("done", 0)]
-    whole = pixels(folder / "out" / "cat.mp4")
-    (folder / "out" / "cat.mp4").unlink()
-    cat.touch()
-    assert once(folder).code == 0
-    assert np.array_equal(pixels(folder / "out" / "cat.mp4"), whole), "as if nothing had happened"
+    made = pixels(folder / "out" / "cat.mp4")
+    if not _undisturbed:
+        (folder / "out" / "cat.mp4").unlink()
+        cat.touch()
+        assert once(folder).code == 0
+        _undisturbed.append(pixels(folder / "out" / "cat.mp4"))
+    assert np.array_equal(made, _undisturbed[0]), "as if nothing had happened"

@@ -294,15 +294,16 @@ def secret_of(settings: WebhookSettings, environ: Mapping[str, str] = os.environ
     Raises:
         UsageError: the file cannot be read, or it or the variable is empty.
     """
-    secret = ""
     if settings.secret_file is not None:
-        secret, place = secret_in(settings.secret_file), str(settings.secret_file)
-    elif settings.secret_env is not None:
-        secret, place = environ.get(settings.secret_env, ""), f"environment variable {settings.secret_env}"
-    else:
+        return secret_in(settings.secret_file)
+    if settings.secret_env is None:
         return ""
+    secret = environ.get(settings.secret_env, "")
     if not secret:
-        raise UsageError(f"{place}: holds no secret", f"the webhook {shown(settings.url)} wants one")
+        raise UsageError(
+            f"environment variable {settings.secret_env}: holds no secret",
+            f"the webhook {shown(settings.url)} wants one",
+        )
     hide(secret)
     return secret
 

@@ -44,7 +44,7 @@ def submit(
         window: times of day at which it may begin, such as "22:00-06:00".
         name: of the photo, if it is given as bytes.
         roots: folders that the daemon takes paths from; None asks it. Whoever submits much may ask once (`system`).
-        key: two requests with one key are one job, for some hours; None makes a new one.
+        key: two requests with one key are one job, for a week; None makes a new one.
 
     Returns:
         The job; `skipped` if the same work is queued or done already.
