@@ -22,8 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from no_engine import NoEngine
-from store import filled
+from store import NoEngine, filled
 
 from depthflow.jobs.preview import sample_photo
 

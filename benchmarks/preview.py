@@ -25,7 +25,7 @@ from depthflow_daemon.api.server import Server
 from depthflow_daemon.core import Core, Places
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.store import Store
-from no_engine import NoEngine
+from store import NoEngine
 
 from depthflow.client.frames import Packets
 from depthflow.jobs.preview import sample_photo

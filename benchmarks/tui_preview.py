@@ -209,7 +209,7 @@ def latency(photo: Path, rounds: int, place: Path) -> None:
     from depthflow_daemon.core import Core, Places
     from depthflow_daemon.hub import Hub
     from depthflow_daemon.store import Store
-    from no_engine import NoEngine
+    from store import NoEngine
 
     out, root = place / "took.json", place / "photos"
     root.mkdir()
