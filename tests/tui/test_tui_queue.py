@@ -417,6 +417,12 @@ async def test_priorities_rise_and_fall_within_their_range() -> None:
         await until(pilot, lambda: link.asked("change")[1:] == [("change", 1, ("priority", 90))])
 
 
+async def test_without_a_job_the_pane_has_no_heads() -> None:
+    async with queue(Answers([]), (120, 40)) as (_, screen, _):
+        assert [title for title in screen.query("#pane .title") if title.display] == []
+
+
+
 async def test_a_command_for_which_no_job_is_there_says_so() -> None:
     async with queue() as (pilot, screen, link):
         await pilot.press("end", "r")

@@ -87,7 +87,9 @@ class JobPane(Vertical):
                 yield Static(id="headline")
                 for name in _SECTIONS:
                     if name in _TITLES:
-                        yield Static(_TITLES[name], classes="title", id=f"title-{name}")
+                        title = Static(_TITLES[name], classes="title", id=f"title-{name}")
+                        title.display = False
+                        yield title
                     yield Static(id=f"pane-{name}")
 
     def show(self, job: Job | None, *, again: bool = False) -> None:
