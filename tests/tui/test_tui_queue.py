@@ -422,7 +422,6 @@ async def test_without_a_job_the_pane_has_no_heads() -> None:
         assert [title for title in screen.query("#pane .title") if title.display] == []
 
 
-
 async def test_a_command_for_which_no_job_is_there_says_so() -> None:
     async with queue() as (pilot, screen, link):
         await pilot.press("end", "r")
