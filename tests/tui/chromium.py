@@ -40,6 +40,13 @@ def program() -> str:
     return found
 
 
+_KEYBOARD = """new Promise(done => {
+  const look = () => document.activeElement.classList.contains("xterm-helper-textarea")
+    ? done() : requestAnimationFrame(look);
+  look();
+})"""
+
+
 class Page:
     """One page, and all that it sent and got.
 
@@ -84,6 +91,11 @@ class Page:
         answer = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    async def press(self, key: str, code: int) -> None:
+        """Press a key of this name and number, once the terminal has the keyboard: that is after its first byte."""
+        await self.value(_KEYBOARD)
+        await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code)
 
     async def picture(self) -> bytes:
         """PNG of what it shows."""

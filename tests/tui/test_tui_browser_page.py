@@ -32,7 +32,7 @@ async def test_the_app_in_a_browser(tmp_path: Path) -> None:
         assert await shown.value("document.fonts.check('16px \"Roboto Mono\"')")
         await _is_drawn(await shown.picture())
         before = len(shown.frames)
-        await shown.call("Input.dispatchKeyEvent", type="keyDown", key="F3", code="F3", windowsVirtualKeyCode=114)
+        await shown.press("F3", 114)
         await shown.until(lambda: b"Folders" in shown.frames[before:])
         places = [urlsplit(address) for address in shown.requests]
         errors = [line for line in shown.console if line.startswith("error")]
@@ -80,7 +80,7 @@ async def test_a_page_that_is_loaded_again_shows_the_same_app(tmp_path: Path) ->
     async with page(tmp_path / "profile") as shown:
         await shown.open(server.access.url)
         await shown.until(lambda: b"Palette" in shown.frames)
-        await shown.call("Input.dispatchKeyEvent", type="keyDown", key="F3", code="F3", windowsVirtualKeyCode=114)
+        await shown.press("F3", 114)
         await shown.until(lambda: b"Scan" in shown.frames)
         (session,) = server.sessions
         before = len(shown.frames)
@@ -88,6 +88,6 @@ async def test_a_page_that_is_loaded_again_shows_the_same_app(tmp_path: Path) ->
         await shown.until(lambda: all(word in shown.frames[before:] for word in (b"Queue", b"Scan", b"Palette")))
         assert server.sessions == {session}
         before = len(shown.frames)
-        await shown.call("Input.dispatchKeyEvent", type="keyDown", key="F4", code="F4", windowsVirtualKeyCode=115)
+        await shown.press("F4", 115)
         await shown.until(lambda: b"Networks" in shown.frames[before:])
     await server.close()
