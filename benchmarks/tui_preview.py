@@ -109,7 +109,7 @@ async def tune(server: str, photo: str, rounds: int, out: Path) -> None:
     async def drive() -> None:
         while app.link.system is None:
             await asyncio.sleep(0.05)
-        await app.open_in_studio(photo).wait()
+        await app.open_in_studio(photo)
         screen = app.screen_stack[0]
         assert isinstance(screen, StudioScreen)
         take, player = screen._take_frame, screen._player
