@@ -44,7 +44,7 @@ CHANGES = {
     "Strength (motion)": "motion.strength",
     "Focus (camera)": "camera.focus",
     "Vignette": "effects.vignette.strength",
-    "Relief (new mesh)": "camera.relief",
+    "Relief": "camera.relief",
 }
 TERMINAL = (120, 40)
 

@@ -284,12 +284,13 @@ def test_motion_camera_and_effects_leave_the_mesh_as_it_is(
         {"motion": {"reverse": True}},
         {"camera": {"focus": 0.5}},
         {"camera": {"zoom": 1.1}},
+        {"camera": {"relief": 0.7}},
         {"effects": {"vignette": {"strength": 0.5}}},
         {"effects": {"colour": {"saturation": 0.2}}},
     ):
         assert (show(**parts) != first).any(), parts
         assert not made, parts
-    for changed in ({"camera": {"relief": 0.9}}, {"layers": {"count": 1}}):
+    for changed in ({"camera": {"relief": 3.0}}, {"layers": {"count": 1}}):
         show(**changed)
         assert made, changed
         made.clear()

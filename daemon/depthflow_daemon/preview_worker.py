@@ -6,14 +6,15 @@
     out  packets: HEADER, then as many bytes as it says (see `depthflow.client.frames`)
 
 It ends when its input does. What a change leaves as it was is kept: the photo, its depth, and mesh and textures unless
-the relief, the layers or the size of the frames change, a camera goes much farther than any one before, or the depth is
-to be seen instead.
+the octave of the relief, the layers or the size of the frames change, a camera goes much farther than any before, or the
+depth is to be seen instead.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -137,7 +138,7 @@ class Studio:
 
     def _open(self, spec: JobSpec, size: tuple[int, int], *, depth: bool) -> None:
         output, layers, render = spec.outputs[0], spec.layers, spec.render
-        look = size, output.fit, layers, render, spec.camera.relief, depth
+        look = size, output.fit, layers, render, _octave(spec.camera.relief), depth
         if look == self._look:
             return
         import numpy as np
@@ -203,6 +204,11 @@ class Studio:
         near = max(1.0, framing.magnification(cameras, extent))
         beyond = max(0.0, framing.overshoot(cameras, extent, frame))
         return np.array([framing.reach(cameras, extent), near, beyond, *framing.seen(cameras, frame)])
+
+
+def _octave(relief: float | None) -> int | None:
+    """Reliefs of one octave share a renderer, whose mesh only grows finer: it cuts at most as for twice the relief."""
+    return None if relief is None else math.ceil(math.log2(max(relief, 1e-3)))
 
 
 def _farther(cameras: Sequence[Camera]) -> list[Camera]:
