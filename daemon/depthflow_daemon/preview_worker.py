@@ -6,8 +6,8 @@
     out  packets: HEADER, then as many bytes as it says (see `depthflow.client.frames`)
 
 It ends when its input does. What a change leaves as it was is kept: the photo, its depth, and mesh and textures unless
-the octave of the relief, the layers or the size of the frames change, a camera goes much farther than any before, or the
-depth is to be seen instead.
+the octave of the relief, the layers or the size of the frames change, a camera goes much farther than any before, or
+the depth is to be seen instead.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class Studio:
 
 
 def _octave(relief: float | None) -> int | None:
-    """Reliefs of one octave share a renderer, whose mesh only grows finer: it cuts at most as for twice the relief."""
+    """Reliefs of one octave share a renderer, whose mesh only grows finer: it cuts as for twice the relief at most."""
     return None if relief is None else math.ceil(math.log2(max(relief, 1e-3)))
 
 
