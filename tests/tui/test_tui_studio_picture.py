@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.geometry import Region
 
 from depthflow.errors import UsageError
 from depthflow.tui import pictures
@@ -150,6 +151,17 @@ async def test_a_picture_shows_in_its_proportions_and_goes() -> None:
         assert cell(app, 20, 5) == (" ", "#102030")
 
 
+async def test_one_that_is_taken_down_may_be_painted_once_more() -> None:
+    app = Shown()
+    async with app.run_test(size=(20, 6)) as pilot:
+        picture = app.query_one(Picture)
+        picture.set_image(noise(12, 20))
+        await pilot.pause()
+        await picture.remove()
+        assert len(picture.render_lines(Region(0, 0, 20, 6))) <= 6
+        assert not picture._is_whole()
+
+
 async def test_pillow_images_are_shown_too() -> None:
     from PIL import Image
 
@@ -279,7 +291,6 @@ def test_kitty_gets_the_pixels_and_cells_that_show_them() -> None:
     import zlib
 
     from rich.style import Style
-    from textual.geometry import Region
 
     sent: list[str] = []
     kitty = graphics.Kitty(Pictures("kitty", (10, 20)), sent.append)
@@ -307,7 +318,6 @@ def test_kitty_gets_the_pixels_and_cells_that_show_them() -> None:
 
 def test_sixels_are_painted_where_the_picture_is() -> None:
     from rich.style import Style
-    from textual.geometry import Region
 
     sixel = graphics.Sixel(Pictures("sixel", (10, 20)), lambda _: None)
     lines = sixel.lines(noise(60, 80), Region(3, 2, 20, 10), Style(), (0, 0, 0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from textual.dom import NoScreen
+from textual.errors import NoWidget
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -121,13 +123,20 @@ class Picture(Widget):
     def _way(self) -> Graphics | None:
         """The protocol to show it by; None for half blocks."""
         pictures: Pictures = getattr(self.app, "pictures", _PLAIN)  # an application may know nothing of pictures
-        whole = self.screen.is_current and self.screen.find_widget(self).visible_region == self.region
-        if pictures.way == "half" or self.app.no_color or self.app.is_headless or not whole:
+        if pictures.way == "half" or self.app.no_color or self.app.is_headless or not self._is_whole():
             return None
         if self._graphics is None or self._graphics.pictures != pictures:
             kind = Kitty if pictures.way == "kitty" else Sixel
             self._graphics = kind(pictures, self._send)
         return self._graphics
+
+    def _is_whole(self) -> bool:
+        """Nothing hides a part of it. While it is taken down it may be painted once more, and has no screen."""
+        try:
+            screen = self.screen
+            return screen.is_current and screen.find_widget(self).visible_region == self.region
+        except (NoScreen, NoWidget):
+            return False
 
     def _send(self, text: str) -> None:
         """To the terminal, in order with all else that goes there."""
