@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from running import Done, depthflow
+from running import Done, depthflow, wait_for_end
 
 from depthflow.client import Client
 
@@ -64,6 +64,7 @@ def settled(root: Path) -> Iterator[House]:
     yield made
     for process in psutil.process_iter(["environ"]):
         if (process.info["environ"] or {}).get("DEPTHFLOW_SOCKET") == str(made.socket):
-            process.kill()
-            process.wait(30)
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+            wait_for_end(process.pid)
     made.socket.unlink(missing_ok=True)

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import sysconfig
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -128,6 +129,12 @@ def processes_with(text: str) -> list[int]:
             if text.encode() in command and state != "Z":
                 found.append(int(folder.name))
     return found
+
+
+def wait_for_end(pid: int, seconds: float = 60.0) -> None:
+    """Wait for the end of a process that may have ended already, whoever started it."""
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(seconds)
 
 
 def wait_until_gone(text: str, seconds: float = 10.0) -> None:

@@ -34,7 +34,7 @@ from daemon_process import (
     wait_until_gone_workers,
 )
 from PIL import Image
-from running import depthflow, pixels
+from running import depthflow, pixels, processes_with
 
 pytestmark = [pytest.mark.gl, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, mounts")]
 
@@ -420,8 +420,8 @@ def test_a_worker_that_dies_while_it_starts_is_replaced(
 
 
 def workers_of(daemon: Daemon) -> list[int]:
-    """Without those that help them."""
-    return [pid for pid in daemon.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """Without those that help them, and those that have ended meanwhile."""
+    return sorted(set(daemon.children()) & set(processes_with("spawn_main")))
 
 
 @pytest.mark.slow

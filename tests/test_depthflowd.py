@@ -22,7 +22,7 @@ from depthflow_daemon.service import Bell, Service
 from depthflow_daemon.store import Store
 from depthflow_daemon.vitals import PATIENCE_SECONDS, Vitals
 from houses import SETTINGS, House
-from running import environment, pixels
+from running import environment, pixels, wait_for_end
 
 from depthflow.client import Client
 from depthflow.errors import DepthFlowError
@@ -87,7 +87,7 @@ def test_a_whole_life(house: House, photo: Path, depth_map: Path) -> None:
             if event.kind == "progress" and event.progress.stage == "render":
                 break
     os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], 30)
+    wait_for_end(pid)
     assert house.does("status").code == 3
     second = house.start()
     assert second != pid

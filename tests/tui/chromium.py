@@ -41,7 +41,7 @@ def program() -> str:
 
 
 _KEYBOARD = """new Promise(done => {
-  const look = () => document.activeElement.classList.contains("xterm-helper-textarea")
+  const look = () => document.activeElement?.classList.contains("xterm-helper-textarea")
     ? done() : requestAnimationFrame(look);
   look();
 })"""
@@ -54,12 +54,14 @@ class Page:
         requests: addresses, of whatever kind, in order.
         frames: what came over its websockets, joined.
         console: what it said there, errors above all.
+        loads: how many times it was loaded.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.requests: list[str] = []
         self.frames = b""
         self.console: list[str] = []
+        self.loads = 0
         self._socket, self._numbers = socket, itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._session = ""
@@ -80,6 +82,12 @@ class Page:
         for domain in ("Network", "Runtime", "Log", "Page"):
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=url)
+
+    async def reload(self) -> None:
+        """Load the page anew; what comes from now on is the new one's."""
+        loads = self.loads
+        await self.call("Page.reload")
+        await self.until(lambda: self.loads > loads)
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something that it got makes it true."""
@@ -117,6 +125,8 @@ class Page:
 
     def _hear(self, method: str, params: dict[str, Any]) -> None:
         match method:
+            case "Page.loadEventFired":
+                self.loads += 1
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             case "Network.webSocketCreated":

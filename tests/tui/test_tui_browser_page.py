@@ -84,7 +84,7 @@ async def test_a_page_that_is_loaded_again_shows_the_same_app(tmp_path: Path) ->
         await shown.until(lambda: b"Scan" in shown.frames)
         (session,) = server.sessions
         before = len(shown.frames)
-        await shown.call("Page.reload")
+        await shown.reload()
         await shown.until(lambda: all(word in shown.frames[before:] for word in (b"Queue", b"Scan", b"Palette")))
         assert server.sessions == {session}
         before = len(shown.frames)

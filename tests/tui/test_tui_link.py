@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from houses import House
+from running import wait_for_end
 
 from depthflow.client import AsyncClient
 from depthflow.client.models import System
@@ -72,8 +73,7 @@ def pid_of(link: Link) -> int:
 
 
 async def gone(pid: int) -> None:
-    await asyncio.to_thread(psutil.wait_procs, [psutil.Process(pid)] if psutil.pid_exists(pid) else [], 60)
-    assert not psutil.pid_exists(pid)
+    await asyncio.to_thread(wait_for_end, pid)
 
 
 @pytest.mark.slow
