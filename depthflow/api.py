@@ -417,6 +417,7 @@ class Renderer:
             fill=named(fill) if isinstance(fill, str) else fill,
             supersample=supersample,
             effects=effects_of(self._effects, self._view),
+            twin=True,
             gl_backend=gl_backend,
             gl_device=gl_device,
         )

@@ -23,6 +23,7 @@ from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken, Progress
+from depthflow.render import frames
 from depthflow.render.context import GLContext, context, second
 from depthflow.render.frames import FrameRenderer
 from depthflow.render.stage import Stage
@@ -37,6 +38,12 @@ pytestmark = [
 ]
 
 CLIP = [Camera(x=0.1 * number) for number in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def short_clips_have_a_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "TWIN_FROM", len(CLIP))
+
 
 MEMORY = 4.0
 """10^6 bytes that the memory of a process may grow by; what one of these renders holds is about 0.4."""

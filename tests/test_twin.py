@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from depthflow.api import Renderer
 from depthflow.errors import Cancelled, GLError
 from depthflow.jobs import pipeline
 from depthflow.jobs.effects import effects_of
@@ -41,6 +42,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     if not context.context().info.software:
         pytest.skip("a GPU draws")
     monkeypatch.setattr(frames, "_cores", lambda: 2)
+    monkeypatch.setattr(frames, "TWIN_FROM", 8)
 
 
 @pytest.fixture
@@ -161,6 +163,29 @@ def test_it_begins_after_the_first_frame_and_once(monkeypatch: pytest.MonkeyPatc
     assert begun[0] is not threading.current_thread()
 
 
+@pytest.mark.parametrize("way", ["a job", "Renderer"])
+@pytest.mark.parametrize("length", [8, 7])
+def test_clips_that_are_long_enough(
+    way: str, length: int, photo: Path, depth_map: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[GLContext] = []
+
+    def twin_of(_: Painter, gl: GLContext, *__: Any) -> Painter:
+        begun.append(gl)
+        raise GLError("as if there were none")
+
+    monkeypatch.setattr(frames, "_twin_of", twin_of)
+    if way == "a job":
+        output = {"path": str(photo.with_name("clip.mp4")), "size": "64x48", "fps": 8, "duration": length / 8}
+        job = {"photo": str(photo), "depth": {"file": str(depth_map)}, "outputs": [output]}
+        (made,) = pipeline.make(JobSpec.parse(job)).outputs
+        assert made.frames == length
+    else:
+        with Renderer(photo, depth_map, size=(64, 48)) as drawer:
+            assert len(list(drawer.frames(fps=8, seconds=length / 8))) == length
+    assert begun == [context.second()] * (length >= frames.TWIN_FROM)
+
+
 @pytest.mark.parametrize("why", ["one core", "a GPU", "not asked for"])
 def test_where_there_is_none(why: str, monkeypatch: pytest.MonkeyPatch, drew: Counter[Painter]) -> None:
     if why == "one core":
@@ -272,29 +297,8 @@ def test_other_threads_find_gloo_as_it_was() -> None:
 class TestJobs:
     @pytest.fixture
     def spec(self, photo: Path, depth_map: Path) -> JobSpec:
-        seconds = pipeline.TWIN_FROM / 24
-        output = {"path": str(photo.with_name("clip.mp4")), "size": "64x48", "fps": 24, "duration": seconds}
+        output = {"path": str(photo.with_name("clip.mp4")), "size": "64x48", "fps": 24, "duration": len(CLIP) / 24}
         return JobSpec.parse({"photo": str(photo), "depth": {"file": str(depth_map)}, "outputs": [output]})
-
-    @pytest.fixture
-    def called(self, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        """Whether each renderer was allowed a second context."""
-        real, called = FrameRenderer.__init__, list[bool]()
-
-        def init(self: FrameRenderer, *args: Any, **more: Any) -> None:
-            called.append(more["twin"])
-            real(self, *args, **more)
-
-        monkeypatch.setattr(FrameRenderer, "__init__", init)
-        return called
-
-    def test_only_clips_that_are_long_enough(self, spec: JobSpec, called: list[bool]) -> None:
-        (made,) = pipeline.make(spec).outputs
-        assert made.frames == pipeline.TWIN_FROM
-        output = spec.outputs[0].model_copy(update={"duration": made.frames / 24 - 1 / 24, "overwrite": True})
-        (made,) = pipeline.make(spec.model_copy(update={"outputs": [output]})).outputs
-        assert made.frames == pipeline.TWIN_FROM - 1
-        assert called == [True, False]
 
     def test_cancelled_in_the_middle(self, spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
         token = CancelToken()
@@ -310,4 +314,4 @@ class TestJobs:
             with pytest.raises(Cancelled):
                 pipeline.make(spec, cancel=token)
         assert not Path(spec.outputs[0].path or "").exists()
-        assert pipeline.make(spec).outputs[0].frames == pipeline.TWIN_FROM
+        assert pipeline.make(spec).outputs[0].frames == len(CLIP)

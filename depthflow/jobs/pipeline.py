@@ -31,9 +31,6 @@ from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.render.fill import named
 from depthflow.scene.camera import Camera
 
-TWIN_FROM = 24
-"""Frames from which on a second context has paid for its start."""
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -224,7 +221,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                         anaglyph=mix_of(output.view),
                         effects=effects,
                         pack=packed and len(plan.paths) == 1,
-                        twin=len(plan.shown) >= TWIN_FROM,
+                        twin=True,
                         gl_backend=spec.render.gl_backend,
                         gl_device=spec.render.gl_device,
                     )

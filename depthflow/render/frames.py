@@ -32,6 +32,9 @@ Edge = Literal["zoom", "mirror", "clamp"]
 TOLERANCE = 0.48
 """Pixels that a mesh may be off on screen under the largest motion."""
 
+TWIN_FROM = 24
+"""Frames from which on a second context has paid for its start."""
+
 _LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
 _SPARE = 0.03
 """Part of the frame round what a clip shows that is drawn too, for cameras between those that were looked at."""
@@ -65,8 +68,8 @@ class FrameRenderer:
         gl_device: number of one of EGL's devices; None takes the best.
         ring: the frames of a clip are copied out of the GPU while it draws the next; None does so where there is a GPU.
         pack: YUV frames are packed as by `yuv.pack_420`; by a GPU itself where their size allows it.
-        twin: where the CPU draws with several cores, a second context draws a share of the frames. It takes as long to
-            begin as a few frames, and as much memory as the first.
+        twin: where the CPU draws with several cores, a second context draws a share of the frames of clips of
+            TWIN_FROM frames and more. It takes as long to begin as a few frames, and as much memory as the first.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -297,7 +300,8 @@ class FrameRenderer:
         if not clip:
             return
         self.prepare_shots(clip)
-        yield from FramesAhead(clip, self._picture, self._painters, keep=keep, begun=self._call_twin)
+        begun = partial(self._call_twin, len(clip))
+        yield from FramesAhead(clip, self._picture, self._painters, keep=keep, begun=begun)
 
     def set_effects(self, effects: Effects) -> None:
         """Take other effects from the next frame on."""
@@ -326,9 +330,9 @@ class FrameRenderer:
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _call_twin(self) -> None:
+    def _call_twin(self, frames: int) -> None:
         """Have the second context begin; the first one has drawn a frame by then, which must not come later for it."""
-        if not self._wants_twin or self._twin is not None or self._ready is None:
+        if frames < TWIN_FROM or not self._wants_twin or self._twin is not None or self._ready is None:
             return
         gl, sheets, self._ready = second(), self._ready, None
         self._twin = gl.submit(_twin_of, self._painter, gl, self._picture, self._effects, sheets)
