@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,14 @@ PHOTOS = Path(__file__).parent / "photos"
 
 _OF_THE_MACHINE = ("DEPTHFLOW_FFMPEG", "DEPTHFLOW_RENDER_GL_DEVICE")
 """Variables that say where things are on this machine; all others would change what the tests see."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal() -> None:
+    """Where the tests run in the background, children would inherit that these are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

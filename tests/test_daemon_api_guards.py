@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from daemon_api import Daemon, daemon, picture, refusal
+from depthflow_daemon.api import guards
 from depthflow_daemon.api.guards import Pace, hosts_of, is_loopback
 from depthflow_daemon.api.server import Server, bind_unix
 from depthflow_daemon.uploads import Uploads
@@ -124,7 +125,8 @@ def test_tcp_needs_the_token_on_loopback_too(guarded: Daemon) -> None:
     assert guarded.client.get("/v1/system").status_code == 200, "the Unix socket needs none"
 
 
-def test_guessing_is_slowed_down() -> None:
+def test_guessing_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "_FAILURES_PER_SECOND", 0.01)  # that it does not depend on this machine's speed
     with daemon(listen=("127.0.0.1", 0), token=TOKEN) as own:
         codes = [ask(own, token=f"guess {number}").status_code for number in range(15)]
         assert codes[:10] == [401] * 10
@@ -186,11 +188,11 @@ def test_no_secret_is_logged(
 
 
 def test_too_many_requests_are_told_to_wait() -> None:
-    with daemon(requests_per_second=0.5) as own:
+    with daemon(requests_per_second=0.05) as own:
         assert own.client.get("/healthz").status_code == 200
         answer = own.client.get("/healthz")
         refusal(answer, 429, "too many requests")
-        assert 1 <= int(answer.headers["retry-after"]) <= 3
+        assert 1 <= int(answer.headers["retry-after"]) <= 20
 
 
 def test_the_pace_of_each_client() -> None:

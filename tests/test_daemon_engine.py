@@ -230,7 +230,7 @@ def test_a_store_that_failed_is_asked_again_without_anybody_telling(
 def test_workers_are_started_before_the_job_that_is_expected(shops: Callable[..., Shop]) -> None:
     shop = shops()
     shop.engine.expect()
-    until(shop.engine.workers)
+    until(lambda: any(worker["pid"] for worker in shop.engine.workers()))
     (worker,) = shop.engine.workers()
     assert (worker["state"], worker["job"]) == ("idle", None)
     assert worker["memory_bytes"] > 10**7
