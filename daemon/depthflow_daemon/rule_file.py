@@ -141,7 +141,7 @@ def _refuse_files(path: Path, value: Any, way: tuple[str, ...]) -> None:
     elif isinstance(value, dict):
         for key, inner in value.items():
             _refuse_files(path, inner, (*way, str(key)))
-    elif way and way[-1] in ("file", "path", "overwrite"):
+    elif way and way[-1] in ("file", "font", "path", "overwrite"):
         raise UsageError(
             f"{path}: {'.'.join(way)}: rules name no files",
             "results are placed by `name`; a depth map lies beside its photo as photo.depth.png",
