@@ -90,10 +90,12 @@ def test_depth_and_sound_come_with_the_photo(own: Daemon) -> None:
         "depth": ("d.png", picture(1)),
         "audio": ("s.wav", b"RIFF----WAVE"),
     }
-    job = own.done(
+    said = own.done(
         own.client.post("/v1/jobs", files=files, data={"job": '{"spec": {"outputs": [{"format": "gif"}]}}'}), 422
     )
-    assert "sound" in job["detail"] or "audio" in job["detail"]
+    assert "sound" in said["detail"] or "audio" in said["detail"]
+    said = own.done(own.client.post("/v1/jobs", files=files), 422)
+    assert said["detail"].startswith("s.wav: holds no sound"), "named as the client named it"
     del files["audio"]
     job = own.done(own.client.post("/v1/jobs", files=files), 201)
     spec = own.done(own.client.get(f"/v1/jobs/{job['id']}"))["spec"]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from depthflow import __version__
 from depthflow.client.models import Submit
-from depthflow.errors import InputError, OutputError, UnknownNameError, UsageError
+from depthflow.errors import DepthFlowError, InputError, OutputError, UnknownNameError, UsageError
 from depthflow.images import Limits as PhotoLimits
 from depthflow.images import name_of
 from depthflow.jobs import library
@@ -89,15 +89,17 @@ def submit(
     digest = _request_digest(asked, uploads)
     if request is not None and (known := _known(core, request, digest)) is not None:
         return known, False
-    prepared = prepare(core, asked, uploads)
-    digests = {str(file): _digest(file) for file in prepared.files}
-    key = job_key(
-        [prepared.content, *digests.values()], prepared.identity, _model(prepared.spec.depth.model), __version__
-    )
+    with _named_as_sent(uploads):
+        prepared = prepare(core, asked, uploads)
+        digests = {str(file): _digest(file) for file in prepared.files}
+        key = job_key(
+            [prepared.content, *digests.values()], prepared.identity, _model(prepared.spec.depth.model), __version__
+        )
     with _guard:
         if request is not None and (known := _known(core, request, digest)) is not None:
             return known, False
-        spec, outputs = _placed(core, prepared, key)
+        with _named_as_sent(uploads):
+            spec, outputs = _placed(core, prepared, key)
         note: dict[str, Any] = {
             "content": prepared.content,
             "digests": digests,
@@ -108,20 +110,17 @@ def submit(
         }
         if uploads:
             note["files"] = sorted(str(upload.path) for upload in uploads.values())
-        try:
-            job = core.store.add(
-                key,
-                spec.to_json(),
-                source=spec.photo,
-                outputs=outputs,
-                priority=asked.priority,
-                held=asked.hold,
-                window=asked.window,
-                note=json.dumps({name: value for name, value in note.items() if value is not None}),
-                request=None if request is None else (request, digest),
-            )
-        except sqlite3.IntegrityError:
-            raise RequestReusedError(f"the request {request!r} was made already") from None
+        job = core.store.add(
+            key,
+            spec.to_json(),
+            source=spec.photo,
+            outputs=outputs,
+            priority=asked.priority,
+            held=asked.hold,
+            window=asked.window,
+            note=json.dumps({name: value for name, value in note.items() if value is not None}),
+            request=None if request is None else (request, digest),
+        )
     core.hub.changed()
     core.engine.wake()
     return job, True
@@ -156,7 +155,8 @@ def prepared_spec(core: Core, asked: Submit, uploads: Mapping[str, Upload]) -> d
     Raises:
         UsageError, InputError: see `submit`.
     """
-    spec, _ = checked(core, asked, uploads)
+    with _named_as_sent(uploads):
+        spec, _ = checked(core, asked, uploads)
     return spec.to_dict()
 
 
@@ -287,6 +287,17 @@ def _identity(spec: JobSpec) -> str:
 
 
 # -- pieces --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _named_as_sent(uploads: Mapping[str, Upload]) -> Iterator[None]:
+    """What is wrong with a file that was sent is said with the client's name for it, not with where it lies here."""
+    try:
+        yield
+    except DepthFlowError as error:
+        for upload in uploads.values():
+            error.message = error.message.replace(str(upload.path), upload.name)
+        raise
 
 
 def _known(core: Core, request: str, digest: str) -> Job | None:
