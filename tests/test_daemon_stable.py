@@ -238,6 +238,30 @@ def test_what_changes_while_it_is_read_is_read_again(hand: HandClock, photo: Pat
     assert reads == [len(whole), len(whole) + 4]
 
 
+def test_a_change_that_is_told_just_behind_the_last_look_is_not_lost(hand: HandClock, photo: Path) -> None:
+    class Hurried(StabilityTracker):
+        """The photo changes, and that is told, between the look that finds it whole and its being given out."""
+
+        looks = 0
+
+        def signature(self, path: Path) -> str | None:
+            found = super().signature(path)
+            self.looks += 1
+            if self.looks == 3:  # offered, before the check, behind it
+                photo.write_bytes(photo.read_bytes() + b"more")
+                self.offer(path)
+            return found
+
+    tracker = Hurried(clock=lambda: hand.steady)
+    tracker.offer(photo)
+    hand.pass_(5)
+    old = only(tracker.poll())
+    assert tracker.poll() == []
+    tracker.finish(photo)
+    hand.pass_(5)
+    assert only(tracker.poll()).content == hashlib.sha256(photo.read_bytes()).hexdigest() != old.content
+
+
 def test_thousands_wait_at_once_and_each_comes_out_once(tmp_path: Path, hand: HandClock) -> None:
     tracker = StabilityTracker(check=lambda path: path.name, clock=lambda: hand.steady)
     chance = random.Random(1)  # noqa: S311 - no secrets

@@ -201,7 +201,7 @@ class StabilityTracker:
             wait = self._waits.get(path)
             if wait is not None:
                 wait.settle = settle
-                wait.again = wait.out
+                wait.again = True
             elif signature is not None:
                 now = self._clock()
                 self._waits[path] = wait = _Wait(settle, signature, now, 0)
@@ -235,6 +235,8 @@ class StabilityTracker:
                     break
                 path = heapq.heappop(self._heap)[2]
                 wait = self._waits[path]
+                # What is offered from here on may be of a change that the look does not see.
+                wait.again = False
             found = self._look(path, wait)
             if found is not None:
                 wait.out = isinstance(found, Stable) or not found.passing
