@@ -7,19 +7,25 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from daemon_api import Daemon, daemon, picture, refusal
+from depthflow_daemon import previews as previews_module
+from depthflow_daemon.core import Limits
 from depthflow_daemon.preview_worker import Order, Studio
+from depthflow_daemon.previews import Previews
 from numpy.typing import NDArray
 from PIL import Image
 
 from depthflow.client.frames import FRAME, HEADER, PROBLEM
+from depthflow.client.models import PreviewRequest
 from depthflow.jobs.library import resolve
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.stage import Stage
@@ -229,6 +235,36 @@ def test_previews_are_few_and_end_by_themselves(photo: Path) -> None:
         while own.client.get(f"/v1/previews/{first['id']}").status_code != 404:
             pass
         running.process._process.wait(30)
+
+
+def test_nobody_waits_for_a_process_that_ends_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, free = threading.Event(), threading.Event()
+
+    class Slow:
+        revision, alive = 0, True
+
+        def show(self, **_: object) -> int:
+            return 1
+
+        def run(self, running: bool) -> None: ...
+        def wake(self) -> None: ...
+        def end(self) -> None:
+            ending.set()
+            assert free.wait(60)
+
+    monkeypatch.setattr(previews_module, "_Process", Slow)
+    monkeypatch.setattr(previews_module, "prepared_spec", lambda *_: {})
+    core: Any = SimpleNamespace(limits=Limits(preview_idle_seconds=0.0))
+    own = Previews(core)
+    for _ in range(2):  # the process of one stays for the next preview
+        own.start(PreviewRequest(photo="a.png"), {})
+    assert ending.wait(60)
+    asking = threading.Thread(target=own.get, args=("another",), daemon=True)
+    asking.start()
+    asking.join(20)
+    assert not asking.is_alive(), "the API's loop would stand still"
+    free.set()
+    own.close()
 
 
 def test_a_process_that_dies_ends_its_preview_alone(shared: Daemon, placed: str) -> None:

@@ -44,7 +44,7 @@ class Previews:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
         self._running: dict[str, Running] = {}
         self._spare: tuple[_Process, float] | None = None
         self._keeper: threading.Thread | None = None
@@ -135,17 +135,26 @@ class Previews:
             time.sleep(_LOOK_SECONDS)
             now = time.monotonic()
             with self._guard:
-                for each in list(self._running.values()):
-                    unseen = not each.viewers and now - each.seen > limits.preview_idle_seconds
-                    if unseen or now - each.started > limits.preview_seconds or not each.process.alive:
-                        self.end(each)
-                spare = self._spare
-                if spare is not None and (now - spare[1] > limits.preview_idle_seconds or not spare[0].alive):
-                    self._spare = None
-                    spare[0].end()
-                if not self._running and self._spare is None:
+                over = [
+                    each
+                    for each in self._running.values()
+                    if (not each.viewers and now - each.seen > limits.preview_idle_seconds)
+                    or now - each.started > limits.preview_seconds
+                    or not each.process.alive
+                ]
+                old = None
+                if (spare := self._spare) and (now - spare[1] > limits.preview_idle_seconds or not spare[0].alive):
+                    old, self._spare = spare[0], None
+                done = not self._running and self._spare is None
+                if done:
                     self._keeper = None
-                    return
+            # Not within the lock, for which the API's loop waits: a process may take seconds to end.
+            for each in over:
+                self.end(each)
+            if old is not None:
+                old.end()
+            if done:
+                return
 
 
 def _changed(wanted: Submit, asked: PreviewChange) -> Submit:
