@@ -16,7 +16,10 @@ from depthflow_daemon.config import FolderSettings, HookSettings
 from depthflow_daemon.folders import Folders
 from depthflow_daemon.hooks import Happening, Hooks
 from depthflow_daemon.journal import Journal
+from depthflow_daemon.records import Attempt
 from depthflow_daemon.store import Store
+
+from depthflow.errors import StoreError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths")
 
@@ -35,6 +38,35 @@ class Told(Hooks):
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "depthflow_daemon.journal"]
+
+
+def test_what_cannot_be_told_while_the_store_fails_is_told_afterwards(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "depthflow_daemon")
+    told, looked = Told(), threading.Event()
+    with Store(tmp_path / "q.db") as store:
+        journal = Journal(store, Folders(store), told, told=looked.set)
+        store.add("a", "{}", source="/in/a.jpg")
+        assert store.take("w") is not None
+        attempts, failed = store.attempts, threading.Event()
+
+        def failing(job: int) -> list[Attempt]:
+            if not failed.is_set():
+                failed.set()
+                raise StoreError("the disk is failing")
+            return attempts(job)
+
+        monkeypatch.setattr(store, "attempts", failing)
+        journal.start()
+        assert looked.wait(30)
+        journal.close()
+    assert failed.is_set()
+    assert [event for event, _ in told.all] == ["before-job"]
+    assert [line for line in lines(caplog) if line.startswith("job 1")] == [
+        "job 1: queued: '/in/a.jpg'",
+        "job 1: started (attempt 1): '/in/a.jpg'",
+    ]
 
 
 def test_each_event_is_a_line_and_jobs_ends_and_begins_are_told_to_hooks(

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """The store's log is looked at this often even if nobody says that something happened."""
 _ENDS = ("done", "failed", "cancelled")
+_STATES = {"started": "running"} | {end: end for end in _ENDS}
+"""Lines that hooks are told of, and the job's state by then."""
 _PAGE = 200
 
 
@@ -77,8 +79,8 @@ class Journal(threading.Thread):
     def _read(self) -> None:
         while lines := self._store.events(after=self._last, limit=_PAGE):
             for line in lines:
-                self._last = line.id
                 self._tell(line)
+                self._last = line.id
             self._told()
 
     def _tell(self, line: Event) -> None:
@@ -92,15 +94,16 @@ class Journal(threading.Thread):
             return  # forgotten meanwhile
         level, text = _said(line, job)
         folder = self._folders.name_of(job.source)
+        # As it was then: by now the job may be farther. Read before anything is told: if the store fails just now, the
+        # line comes again.
+        state = _STATES.get(line.kind)
+        told = None if state is None else self._about(job, folder, state)
         fields = {"job": job.id, "event": line.kind, "folder": folder, **line.data}
         log.log(level, "job %d: %s", job.id, text, extra=fields)
-        # As it was then: by now the job may be farther.
-        if line.kind == "started":
-            self._hooks.tell(Happening("before-job", self._about(job, folder, "running"), line.at))
-        elif line.kind in _ENDS:
-            self._hooks.tell(Happening("after-job", self._about(job, folder, line.kind), line.at))
-            if folder is not None:
-                self._ended.setdefault(folder, Counter())[line.kind] += 1
+        if told is not None:
+            self._hooks.tell(Happening("before-job" if line.kind == "started" else "after-job", told, line.at))
+        if folder is not None and line.kind in _ENDS:
+            self._ended.setdefault(folder, Counter())[line.kind] += 1
 
     def _about(self, job: Job, folder: str | None, state: str) -> dict[str, Any]:
         timings = [attempt.timings for attempt in self._store.attempts(job.id) if attempt.timings]
