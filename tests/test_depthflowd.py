@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -239,6 +240,27 @@ def test_a_log_is_followed_over_its_being_put_aside(tmp_path: Path) -> None:
     file.rename(tmp_path / "d.log.1")
     file.write_text("d\n")
     assert next(lines) == "d\n"
+    lines.close()
+
+
+def test_the_last_lines_before_a_log_is_put_aside_are_shown(tmp_path: Path) -> None:
+    class Rotating(type(Path())):  # type: ignore[misc]
+        """Is written to and put aside just behind the look that found nothing new."""
+
+        def stat(self, **asked: Any) -> os.stat_result:
+            if not (aside := Path(f"{self}.1")).exists():
+                with self.open("a") as stream:
+                    stream.write("late\n")
+                self.rename(aside)
+                self.write_text("new\n")
+            return Path(self).stat(**asked)
+
+    file = Rotating(tmp_path / "d.log")
+    file.write_text("first\n")
+    lines = follow(file, lines=5, go_on=True)
+    assert next(lines) == "first\n"
+    assert next(lines) == "late\n"
+    assert next(lines) == "new\n"
     lines.close()
 
 

@@ -158,8 +158,10 @@ def follow(file: Path, *, lines: int, go_on: bool) -> Iterator[str]:
                 continue
             with contextlib.suppress(OSError):
                 if file.stat().st_ino != os.fstat(stream.fileno()).st_ino:
+                    fresh = file.open(encoding="utf-8", errors="replace")
+                    yield from stream  # what came before it was put aside
                     stream.close()
-                    stream = file.open(encoding="utf-8", errors="replace")
+                    stream = fresh
                     continue
             time.sleep(_LOOK_SECONDS)
     finally:
