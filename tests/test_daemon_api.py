@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from daemon_api import SMALL, Daemon, TwoFolders, daemon, picture, refusal
-from depthflow_daemon import pictures
+from depthflow_daemon import pictures, uploads
 from depthflow_daemon.api.app import create_app, schema
+from depthflow_daemon.uploads import Upload
 from PIL import Image
 
 from depthflow.client.models import JobDetail, System
@@ -125,6 +126,28 @@ def test_uploads_go_when_no_job_knows_them_any_more(own: Daemon) -> None:
     own.store.prune(jobs=0, events=100)
     own.core.prune()
     assert kept() == []
+
+
+def test_an_upload_that_comes_again_while_old_ones_are_removed_stays(
+    own: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent() -> Upload:
+        receiving = own.core.uploads.receive("a.png")
+        receiving.write(picture())
+        return receiving.keep()
+
+    place = sent().path
+    os.utime(place, (0, 0))
+    listed = uploads._entries
+
+    def meanwhile(*args: Any) -> list[os.DirEntry[str]]:
+        found: list[os.DirEntry[str]] = listed(*args)
+        sent()
+        return found
+
+    monkeypatch.setattr(uploads, "_entries", meanwhile)
+    assert own.core.prune() == 0
+    assert place.exists()
 
 
 def test_the_same_request_adds_one_job(own: Daemon) -> None:

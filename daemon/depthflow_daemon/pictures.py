@@ -77,8 +77,8 @@ class Pictures:
         """Raises InputError: there was no such picture a moment ago; whoever asks for it often starts no processes."""
         now = time.monotonic()
         self._none = {key: (until, why) for key, (until, why) in list(self._none.items()) if until > now}
-        if key in self._none:
-            raise InputError(self._none[key][1])
+        if (found := self._none.get(key)) is not None:
+            raise InputError(found[1])
 
     def _prune(self) -> None:
         files = sorted(self._folder.glob("*.png"), key=lambda file: file.stat().st_mtime, reverse=True)
@@ -145,8 +145,6 @@ def _make(order: dict[str, Any]) -> None:
 def _first_frame(file: Path, target: Path) -> None:
     from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg
 
-    if file.is_dir():
-        file = next(iter(sorted(file.iterdir())), file)
     work = target.with_suffix(".part.png")
     fit = f"scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"
     command = [ffmpeg_path(), "-v", "error", "-protocol_whitelist", "file", "-i", f"file:{file}"]

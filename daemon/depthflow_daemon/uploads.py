@@ -103,13 +103,16 @@ class Uploads:
         """
         gone = 0
         folders = {str(Path(path).parent) for path in outputs}
-        for file in _entries(self.place, least_age):
-            if file.is_file(follow_symlinks=False) and file.path not in known:
-                with contextlib.suppress(OSError):
+        before = time.time() - least_age
+        for file in _entries(self.place):
+            # Its age is looked at with the lock: who sends the same now makes it young.
+            with self._guard, contextlib.suppress(OSError):
+                status = file.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and status.st_mtime <= before and file.path not in known:
                     os.unlink(file.path)  # noqa: PTH108 - no Path for each of many
                     gone += 1
-        for folder in _entries(self.results, least_age):
-            if folder.path not in folders:
+        for folder in _entries(self.results):
+            if folder.path not in folders and folder.stat(follow_symlinks=False).st_mtime <= before:
                 shutil.rmtree(folder.path, ignore_errors=True)
                 gone += 1
         return gone
@@ -177,12 +180,10 @@ def _is_whole(place: Path, received: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == received.stat().st_size
 
 
-def _entries(folder: Path, least_age: float) -> list[os.DirEntry[str]]:
-    """What is older than that, of this folder."""
-    before = time.time() - least_age
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
-            return [entry for entry in found if entry.stat(follow_symlinks=False).st_mtime <= before]
+            return list(found)
     except FileNotFoundError:
         return []
     except OSError as error:

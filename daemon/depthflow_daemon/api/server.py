@@ -82,7 +82,6 @@ class Server:
             SystemError_: a socket cannot be bound, or another daemon answers there.
         """
         app = create_app(self._core)
-        self._core.uploads.sweep()
         try:
             if self._unix is not None:
                 bound = bind_unix(self._unix)
