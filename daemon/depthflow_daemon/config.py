@@ -85,6 +85,9 @@ def _placed(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+Placed = Annotated[Path, BeforeValidator(_placed)]
+
+
 class FolderSettings(Part):
     """One watched folder."""
 
@@ -94,21 +97,16 @@ class FolderSettings(Part):
 
     name: Name
     """What the folder is called in lists and in the API."""
-    input: Annotated[Path, Field(alias="in")]
+    input: Annotated[Placed, Field(alias="in")]
     """Where photos are dropped, sub-folders too."""
-    output: Annotated[Path, Field(alias="out")]
+    output: Annotated[Placed, Field(alias="out")]
     """Where results go, in the same sub-folders."""
-    archive: Path | None = None
+    archive: Placed | None = None
     """Where photos go after a rule after = "archive"; out/archive if left out."""
     preset: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     """Preset for all photos; rules in the folder change it."""
     paused: bool = False
     """Photos are seen and not taken until the folder is resumed."""
-
-    @field_validator("input", "output", "archive", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
     @property
     def place(self) -> WatchFolder:
@@ -128,11 +126,11 @@ class EngineSettings(Part):
     """Worker processes on this machine: videos, or parts of one, made at once; auto is one a GPU, at least one."""
     address: Annotated[str, Field(max_length=200, pattern=r"^(|[a-z]+://.+)$")] = ""
     """A Dask scheduler that is there already, such as tcp://10.0.0.5:8786; empty starts workers on this machine."""
-    tls_ca: Path | None = None
+    tls_ca: Placed | None = None
     """Certificate of whoever signed the scheduler's and the workers', PEM; for an address that begins with tls://."""
-    tls_cert: Path | None = None
+    tls_cert: Placed | None = None
     """The daemon's own certificate, PEM."""
-    tls_key: Path | None = None
+    tls_key: Placed | None = None
     """The key of that certificate, PEM."""
     memory_limit: Annotated[str, AfterValidator(_is_memory)] = "auto"
     """Of one worker: auto, none, or such as 4GB. A worker above it is ended, and its job tried again."""
@@ -140,11 +138,6 @@ class EngineSettings(Part):
     """Workers without work end after this, and give their memory back."""
     segment_seconds: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Longer videos are cut into pieces of about this length that are made at once; 0 cuts none."""
-
-    @field_validator("tls_ca", "tls_cert", "tls_key", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
     @model_validator(mode="after")
     def _certificates_belong_together(self) -> Self:
@@ -178,26 +171,16 @@ class ApiSettings(Part):
     """A Unix socket that only the user can open: a path, auto (in the user's runtime folder), or none."""
     listen: Annotated[str, Field(max_length=200)] = ""
     """HOST:PORT for TCP too, such as 127.0.0.1:8380; empty opens none. It needs a token."""
-    token_file: Path | None = None
+    token_file: Placed | None = None
     """Holds the token that TCP clients must send; DEPTHFLOW_TOKEN stands for it where a file is unhandy."""
-    roots: tuple[Path, ...] = ()
+    roots: tuple[Placed, ...] = ()
     """Folders whose photos may be named by path in a request; watched folders besides."""
     limits: LimitSettings = LimitSettings()
-
-    @field_validator("token_file", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
     @field_validator("socket", mode="before")
     @classmethod
     def _socket_in_place(cls, value: Any, info: ValidationInfo) -> Any:
         return value if value in ("auto", "none") else str(_placed(value, info))
-
-    @field_validator("roots", mode="before")
-    @classmethod
-    def _roots_in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return [_placed(root, info) for root in value] if isinstance(value, list) else value
 
     @field_validator("listen")
     @classmethod
@@ -213,17 +196,12 @@ class LogSettings(Part):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
     """One line an event either way."""
-    file: Path | None = None
+    file: Placed | None = None
     """Written instead of standard error."""
     max_bytes: Annotated[int, Field(ge=0, le=10**12)] = 10_000_000
     """The file is put aside when it is larger, and a new one begun; 0 lets it grow."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 5
     """Files put aside that are kept."""
-
-    @field_validator("file", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
 
 class WebhookSettings(Part):
@@ -233,7 +211,7 @@ class WebhookSettings(Part):
     """http or https; gets the event as JSON by POST."""
     events: Annotated[tuple[HookEvent, ...], Field(min_length=1)] = ("after-job", "folder-drained")
     """Which."""
-    secret_file: Path | None = None
+    secret_file: Placed | None = None
     """Its first line signs each request: header X-DepthFlow-Signature, HMAC-SHA256 of time stamp and body."""
     secret_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """The same from an environment variable."""
@@ -249,11 +227,6 @@ class WebhookSettings(Part):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError("no web address", "write it as https://example.org/hook")
         return value
-
-    @field_validator("secret_file", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
 
 class HookSettings(Part):
@@ -284,7 +257,7 @@ class RetentionSettings(Part):
 class DaemonSettings(Part):
     """All of a settings file."""
 
-    store: Path | None = None
+    store: Placed | None = None
     """File of the queue, on a local disk; by default depthflowd.db in the user's state folder."""
     drain_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
     """How long running jobs may go on after the signal to end; then they are given back to the queue."""
@@ -294,11 +267,6 @@ class DaemonSettings(Part):
     logs: LogSettings = LogSettings()
     hooks: HookSettings = HookSettings()
     retention: RetentionSettings = RetentionSettings()
-
-    @field_validator("store", mode="before")
-    @classmethod
-    def _in_place(cls, value: Any, info: ValidationInfo) -> Any:
-        return _placed(value, info)
 
     @model_validator(mode="after")
     def _folders_fit(self) -> DaemonSettings:
