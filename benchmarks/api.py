@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from store import NoEngine, filled
+from store import filled
 
 from depthflow.jobs.preview import sample_photo
 
@@ -40,7 +40,7 @@ def serve(folder: Path, jobs: int, core: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
     from depthflow_daemon.api.server import Server
-    from depthflow_daemon.core import Core, Limits, Places
+    from depthflow_daemon.core import Core, Limits, NoEngine, Places
     from depthflow_daemon.hub import Hub
 
     with filled(folder / "q.db", jobs) as store:

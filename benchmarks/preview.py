@@ -22,10 +22,9 @@ from typing import Any
 
 import httpx
 from depthflow_daemon.api.server import Server
-from depthflow_daemon.core import Core, Places
+from depthflow_daemon.core import Core, NoEngine, Places
 from depthflow_daemon.hub import Hub
 from depthflow_daemon.store import Store
-from store import NoEngine
 
 from depthflow.client.frames import Packets
 from depthflow.jobs.preview import sample_photo

@@ -14,26 +14,12 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from depthflow_daemon.store import Store
 
 from depthflow.jobs.spec import JobSpec
-
-
-class NoEngine:
-    """An engine that makes nothing, for benchmarks of what surrounds it."""
-
-    def wake(self) -> None:
-        pass
-
-    def workers(self) -> Sequence[dict[str, Any]]:
-        return ()
-
-    def facts(self) -> dict[str, Any]:
-        return {}
 
 
 def filled(path: Path, jobs: int) -> Store:

@@ -206,10 +206,9 @@ def rates(photo: Path, seconds: float, place: Path) -> None:
 
 def latency(photo: Path, rounds: int, place: Path) -> None:
     from depthflow_daemon.api.server import Server
-    from depthflow_daemon.core import Core, Places
+    from depthflow_daemon.core import Core, NoEngine, Places
     from depthflow_daemon.hub import Hub
     from depthflow_daemon.store import Store
-    from store import NoEngine
 
     out, root = place / "took.json", place / "photos"
     root.mkdir()

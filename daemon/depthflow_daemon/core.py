@@ -38,6 +38,19 @@ class Engine(Protocol):
         is what drew last."""
 
 
+class NoEngine:
+    """A daemon that makes nothing: for its contract, and for what is measured around it."""
+
+    def wake(self) -> None:
+        pass
+
+    def workers(self) -> Sequence[dict[str, Any]]:
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
 class Folders(Protocol):
     """What the API asks of the watched folders; see `folders.Folders`."""
 
