@@ -37,8 +37,10 @@ _DASK = {
     # What Dask does beside the work: measured 3.7 % of a core and 3.2 % a worker with its defaults.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.system-monitor.disk": False,
+    # Where gilknocker is installed it would look a thousand times a second.
+    "distributed.admin.system-monitor.gil.enabled": False,
     # What it remembers of everything that it did: 8 MB more for every 300 jobs, until there are 1,000 of each.
     "distributed.admin.low-level-log-length": 100,
     # Nothing of ours lies in Dask's memory that could be moved to a disk.

@@ -19,6 +19,10 @@ from depthflow_daemon.gpus import Gpu, least_busy
 
 log = logging.getLogger(__name__)
 
+HEARTBEAT_SECONDS = 5.0
+"""Between two reports of a worker on its memory. That it is gone is seen by its connection, at once."""
+_SYNC_SECONDS = 60.0
+"""So often Dask's cluster tells its scheduler about itself, which nobody reads."""
 _WORDS_SECONDS = 1.0
 """The scheduler may hear of a worker's end before its nanny does."""
 _BURY_SECONDS = 60.0
@@ -42,7 +46,12 @@ class OwnCluster(Cluster):
 
     def _scheduler(self) -> Any:
         import distributed
+        import distributed.scheduler
 
+        # Dask has no setting for it. Heartbeats twice a second and the cluster's report once took half of what an idle
+        # daemon did (0.77 % of a core, 0.38 % without), and three quarters of what an idle worker did.
+        dask_scheduler: Any = distributed.scheduler
+        dask_scheduler.heartbeat_interval = lambda workers: HEARTBEAT_SECONDS
         local_cluster: Any = distributed.LocalCluster
         place = paths.state_dir() / "engine"
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,6 +65,7 @@ class OwnCluster(Cluster):
             # Without an address Dask takes port 8787; nothing is served there.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
+            scheduler_sync_interval=_SYNC_SECONDS,
             worker_dashboard_address=None,
             local_directory=str(place),
             silence_logs=logging.CRITICAL,
