@@ -258,6 +258,7 @@ def test_a_worker_that_is_not_heard_of_loses_its_job(store: Store, hand: HandClo
         assert store.beat(job.id, first.attempt) == "go"
         assert store.expire() == []
     hand.pass_(61)
+    assert store.expire(spare=[job.id]) == []
     assert [j.id for j in store.expire()] == [job.id]
     hand.pass_(60)
     second = take(store, "other")
@@ -536,6 +537,16 @@ def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
         assert take(store).key == "k", "the first one is not disturbed"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
+
+
+def test_closing_twice_closes_nobody_elses_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "q.db")
+    store.close()
+    others = [(tmp_path / f"{number}").open("wb") for number in range(8)]
+    store.close()
+    for other in others:
+        other.write(b"x")
+        other.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

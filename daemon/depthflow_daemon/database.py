@@ -34,12 +34,13 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.RLock()
-        self._lock = _locked(path)
+        lock = _locked(path)
         try:
             self._connection = _connect(path)
         except BaseException:
-            os.close(self._lock)
+            os.close(lock)
             raise
+        self._lock: int | None = lock
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -78,8 +79,10 @@ class Database:
     def close(self) -> None:
         with self._guard:
             self._connection.close()
-            with suppress(OSError):  # closed already
-                os.close(self._lock)
+            # Once: by the second time the number may be another file's.
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                os.close(lock)
 
 
 def _locked(path: Path) -> int:

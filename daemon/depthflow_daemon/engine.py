@@ -84,7 +84,7 @@ class Engine:
         self._seats: dict[str, Seat] = {}
         self._jobs: list[RunningJob] = []
         self._tasks: dict[str, tuple[RunningJob, Task]] = {}
-        self._looked = self._counted = self._used = 0.0
+        self._looked = self._counted = self._used = self._expired = 0.0
         self._seated = time.monotonic()
         self._unanswered = 0
         self._not_before = 0.0
@@ -125,7 +125,9 @@ class Engine:
 
     def workers(self) -> list[dict[str, Any]]:
         """The worker processes that there are now."""
-        busy = {task.seat.address: running.job.id for running in self._jobs[:] for task in running.live if task.seat}
+        # A seat may be given up at any moment by the engine's thread: it is looked at once.
+        seats = ((running, task.seat) for running in self._jobs[:] for task in running.tasks[:])
+        busy = {seat.address: running.job.id for running, seat in seats if seat is not None}
         return [
             {
                 "name": seat.name,
@@ -391,6 +393,11 @@ class Engine:
             self._keep(running, now)
             if running.verdict is not None and running.live:
                 self._end_tasks(running, now)
+        if now - self._expired > LEASE_SECONDS / 4:
+            self._expired = now
+            # What was taken when something went wrong before it was begun: nobody else gives it back.
+            for job in self._store.expire(spare={running.job.id for running in self._jobs}):
+                self._ended(job)
 
     def _miss_workers(self, now: float) -> None:
         """Jobs are not kept where no worker comes for them."""
@@ -403,10 +410,10 @@ class Engine:
         """Say that it is being worked on, and hear whether it still should be."""
         job = running.job
         if now - running.beaten > LEASE_SECONDS / 4:
-            running.beaten = now
             if self._store.beat(job.id, job.attempt) == "lost":
                 running.verdict = None
                 running.decide("lost")
+            running.beaten = now
         if running.verdict is None and (
             self._store.get(job.id).stopping or (self._end is not None and now >= self._end)
         ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -194,13 +194,18 @@ class Leases(Changes):
             self._log(db, job, state, attempt=attempt, **({"error": why} if why else {}))
             return True
 
-    def expire(self) -> list[Job]:
-        """Take jobs from workers that were not heard of within their lease; end such a worker before it is replaced."""
+    def expire(self, *, spare: Collection[int] = ()) -> list[Job]:
+        """Take jobs from workers that were not heard of within their lease; end such a worker before it is replaced.
+
+        Args:
+            spare: jobs that are known to be worked on.
+        """
         with self._database.transaction() as db:
-            late = db.execute(
+            rows = db.execute(
                 SELECT + "WHERE state = 'running' AND (boot <> ? OR lease_until < ?)",
                 (self._boot, self._clock.steady()),
             ).fetchall()
+            late = [row for row in rows if row["id"] not in spare]
             for row in late:
                 self._fail(db, row["id"], row["attempt"], f"nothing heard of worker {row['worker']}", "crash")
             return [self._get(db, row["id"]) for row in late]
