@@ -9,18 +9,20 @@ from typing import Any
 
 from depthflow.errors import UsageError
 from depthflow_daemon.queries import Queries
-from depthflow_daemon.records import FINAL, State
+from depthflow_daemon.records import FINAL, Job, State
 
 
 class Changes(Queries):
     """Pieces for the halves of `store.Store`; each is called within a transaction."""
 
-    def _check_open(self, db: sqlite3.Connection, job: int) -> None:
+    def _check_open(self, db: sqlite3.Connection, job: int) -> Job:
+        """The job. Raises UsageError: it has ended already, or there is none."""
         old = self._get(db, job)
         if old.state in FINAL:
             raise UsageError(
                 f"job {job} is {old.state} already", "depthflow retry queues failed and cancelled jobs again"
             )
+        return old
 
     def _set(self, db: sqlite3.Connection, job: int, state: State) -> None:
         db.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from depthflow.errors import UsageError
 from depthflow_daemon.changes import Changes, check_priority
-from depthflow_daemon.records import FINAL, Job
+from depthflow_daemon.records import Job
 
 
 class Control(Changes):
@@ -20,12 +20,7 @@ class Control(Changes):
             UsageError: it has ended already, or there is no such job.
         """
         with self._database.transaction() as db:
-            old = self._get(db, job)
-            if old.state in FINAL:
-                raise UsageError(
-                    f"job {job} is {old.state} already", "depthflow retry queues failed and cancelled jobs again"
-                )
-            if old.state == "running":
+            if self._check_open(db, job).state == "running":
                 db.execute("UPDATE jobs SET stopping = 1, error = ? WHERE id = ?", (reason, job))
                 self._log(db, job, "stopping", **({"error": reason} if reason else {}))
             else:

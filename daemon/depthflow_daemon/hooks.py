@@ -118,14 +118,12 @@ class _Queue(threading.Thread):
         self._todo: deque[Happening] = deque()
         self._news = threading.Condition()
         self._finishing = False
-        self._lost = 0
         self.start()
 
     def put(self, happening: Happening) -> None:
         with self._news:
             if len(self._todo) >= QUEUE_LENGTH:
                 self._todo.popleft()
-                self._lost += 1
                 log.warning("%s: cannot keep up; the oldest events are not told", self.name)
             self._todo.append(happening)
             self._news.notify()
@@ -171,7 +169,6 @@ class _Programs:
     ) -> None:
         self._programs, self._seconds, self._hidden = programs, seconds, hidden
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
 
     def __call__(self, happening: Happening) -> None:
         argv = self._programs[happening.event]

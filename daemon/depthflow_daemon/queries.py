@@ -90,7 +90,7 @@ class Queries:
         """Source and note of every job, ended or not, whose source lies in this folder."""
         query = "SELECT source, note FROM jobs INDEXED BY jobs_names WHERE source > ? AND source < ?"
         with self._database.reading() as db:
-            return [(row["source"], row["note"]) for row in db.execute(query, (f"{below}/", f"{below}0"))]
+            return [(row["source"], row["note"]) for row in db.execute(query, _bounds(below))]
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state; all states are there."""
@@ -142,7 +142,7 @@ class Queries:
         """Every file in this folder that a job made or is to make."""
         with self._database.reading() as db:
             query = "SELECT path FROM outputs WHERE path > ? AND path < ?"
-            return {row["path"] for row in db.execute(query, (f"{folder}/", f"{folder}0"))}
+            return {row["path"] for row in db.execute(query, _bounds(folder))}
 
     def owner_of(self, output: str) -> str | None:
         """The source that an output's path belongs to; None if no job that is remembered asked for it."""
