@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,30 @@ def test_ignored_and_excluded_folders_are_not_even_watched(root: Path, seen: See
         seen.wait_for(root / "good/b.jpg")
     assert sorted(watched) == [str(root), str(root / "good"), str(root / "good/deep")]
     assert set(seen.paths) == {root / "good/deep/a.jpg", root / "good/b.jpg"}
+
+
+@linux
+def test_a_watch_that_the_reader_drops_at_the_same_moment_is_made_anew(tmp_path: Path) -> None:
+    class Overtaken(InotifyEvents):
+        def _drop(self, folders: list[str]) -> None:
+            for folder in folders:
+                self.on_watch_deleted(self._watches[folder][0])
+            super()._drop(folders)
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    told: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    events = Overtaken(lambda kind, path: told.put((kind, path)))
+    try:
+        events.watch(str(folder), top=True)
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+        events.watch(str(folder), top=True)
+        assert told.get(timeout=PATIENCE) == ("folder", str(folder))
+        (folder / "a.jpg").touch()
+        assert told.get(timeout=PATIENCE) == ("file", str(folder / "a.jpg"))
+    finally:
+        events.close()
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -114,7 +114,8 @@ class InotifyEvents:
 
     def _drop(self, folders: list[str]) -> None:
         with self._guard:
-            gone = [self._watches.pop(folder)[0] for folder in folders]
+            # One that was deleted just now may have been dropped already, by the other thread.
+            gone = [known[0] for folder in folders if (known := self._watches.pop(folder, None)) is not None]
             for wd in gone:
                 self._paths.pop(wd, None)
         with contextlib.suppress(OSError):
