@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from depthflow_daemon import rules
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
 from depthflow_daemon.template import check_template, fill
 
@@ -67,6 +68,18 @@ def test_without_rules_a_photo_becomes_an_mp4_in_the_mirrored_folder(place: Plac
     assert place.outputs("2027/may/cat.png") == ["2027/may/cat.mp4"]
     assert plan.spec.outputs[0].overwrite, "only this photo's own results have this name"
     assert (plan.rules.after, plan.rules.priority, plan.files) == ("keep", 0, ())
+
+
+def test_rule_files_of_photos_that_are_gone_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "_KEPT_FILES", 3)
+    place.write(".depthflow.toml", "priority = 3\n")
+    for number in range(9):
+        photo = place.photo(f"{number}.png")
+        sidecar = place.write(f"{number}.toml", "priority = 5\n" if number % 2 else "")
+        assert place.plan(photo.name).rules.priority == (5 if number % 2 else 3)
+        photo.unlink()
+        sidecar.unlink()
+    assert len(place.rules._cache) <= 3
 
 
 def test_rules_are_inherited_and_the_nearest_wins(place: Place) -> None:

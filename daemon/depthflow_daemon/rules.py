@@ -25,6 +25,8 @@ from depthflow_daemon.rule_file import RuleFile, Rules, read_rules
 from depthflow_daemon.template import fill, fitting
 from depthflow_daemon.watch import RULES_FILE
 
+_KEPT_FILES = 1000
+"""Rule files that are remembered; the oldest is read again when it is needed."""
 AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus")
 
 
@@ -183,6 +185,10 @@ class FolderRules:
                 # Kept too: what is broken holds for many photos, and would be read for each of them.
                 cached = (stamp, error)
             self._cache[path] = cached
+            if len(self._cache) > _KEPT_FILES:
+                # Of a photo that is long gone, most likely.
+                oldest, *_ = self._cache
+                self._cache.pop(oldest, None)
         if isinstance(cached[1], UsageError):
             raise cached[1].with_traceback(None)
         return cached[1]
