@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from depthflow_daemon.hub import Hub
+from depthflow_daemon.records import Job
 from depthflow_daemon.store import Store
 
 from depthflow.client.models import ProgressEvent, QueueEvent, StateEvent
+from depthflow.errors import StoreError
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ async def told(stream: AsyncIterator[Any], count: int) -> list[str]:
 
 def step(done: int) -> dict[str, Any]:
     return {"stage": "render", "done": done, "total": 9, "seconds": 2.0, "note": "", "warning": False}
+
+
+def test_one_who_cannot_hear_of_an_end_keeps_nobody_else_from_it(store: Store) -> None:
+    hub, heard = Hub(store), []
+
+    def failing(_: Job) -> None:
+        raise StoreError("the disk is failing")
+
+    hub.on_end(failing)
+    hub.on_end(lambda job: heard.append(job.id))
+    hub.ended(store.add("k", "{}", source="/a.jpg"))
+    assert heard == [1]
 
 
 def test_one_job_from_its_beginning_to_its_end(store: Store) -> None:

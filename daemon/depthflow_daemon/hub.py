@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -15,10 +16,12 @@ from typing import Any
 
 from depthflow.client import models
 from depthflow.client.models import Progress, ProgressEvent, QueueEvent, StateEvent
-from depthflow.errors import UsageError
+from depthflow.errors import DepthFlowError, UsageError
 from depthflow_daemon import views
 from depthflow_daemon.records import FINAL, Event, Job
 from depthflow_daemon.store import Store
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """The log is looked at this often even if nobody says that something happened."""
@@ -59,7 +62,11 @@ class Hub:
         with self._guard:
             self._progress.pop(job.id, None)
         for told in self._on_end:
-            told(job)
+            try:
+                told(job)
+            except DepthFlowError as error:
+                # A store that fails just now must not keep the others from hearing of it.
+                log.warning("job %d: its end is not told to all: %s", job.id, error)
         self.changed()
 
     def on_end(self, told: Callable[[Job], None]) -> None:
