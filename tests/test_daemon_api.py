@@ -150,6 +150,31 @@ def test_an_upload_that_comes_again_while_old_ones_are_removed_stays(
     assert place.exists()
 
 
+def test_the_folder_of_old_results_stays_if_their_work_comes_again(
+    own: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent() -> Any:
+        return own.done(own.client.post("/v1/jobs", files={"photo": ("a.png", picture())}), 201)
+
+    sent()
+    folder = own.core.places.work / "results"
+    (kept,) = folder.iterdir()
+    (kept / own.client.get(f"/v1/jobs/{own.finish()}").json()["outputs"][0]["path"]).unlink()
+    own.store.prune(jobs=0)
+    os.utime(kept, (0, 0))
+    listed = uploads._entries
+
+    def meanwhile(place: Path) -> list[os.DirEntry[str]]:
+        found: list[os.DirEntry[str]] = listed(place)
+        if place == folder:
+            assert sent()["state"] == "queued"
+        return found
+
+    monkeypatch.setattr(uploads, "_entries", meanwhile)
+    own.core.prune()
+    assert kept.exists()
+
+
 def test_the_same_request_adds_one_job(own: Daemon) -> None:
     asked = {"photo": str(own.root / "a.png"), "spec": SMALL}
     (own.root / "a.png").write_bytes(picture())

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from daemon_clock import HandClock
 from depthflow_daemon import database
+from depthflow_daemon.identity import job_key
 from depthflow_daemon.leases import BLAMELESS, MAX_CRASHES, MAX_ORPHANED, MAX_RETRIES, backoff
 from depthflow_daemon.mounts import file_system, is_remote
 from depthflow_daemon.records import Job, StageTime
 from depthflow_daemon.retention import MISSING_DAYS
 from depthflow_daemon.schedule import is_open
-from depthflow_daemon.store import Store, job_key
+from depthflow_daemon.store import Store
 from running import environment
 
 from depthflow.errors import StoreError, UsageError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -13,13 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from depthflow import __version__
 from depthflow.errors import DepthFlowError, InputError, UsageError
 from depthflow.video.workfile import WorkPlace
+from depthflow_daemon.identity import digest_of, key_of
 from depthflow_daemon.records import Job
 from depthflow_daemon.rules import FolderRules, Plan, WatchFolder, companions, photos_of
 from depthflow_daemon.stable import Spoilt, StabilityTracker, Stable, check_photo, signature_of
-from depthflow_daemon.store import Store, job_key
+from depthflow_daemon.store import Store
 from depthflow_daemon.template import fitting
 from depthflow_daemon.waiting import Waiting, waiting
 from depthflow_daemon.watch import RULES_FILE
@@ -169,9 +168,9 @@ class Intake:
                     self._store.cancel(old.id, f"replaced by job {max(now)}: the photo or its rules changed")
 
     def _add(self, photo: Path, content: str, plan: Plan, known: tuple[str, str] | None) -> Job:
-        digests = {str(file): _digest(file) for file in plan.files}
+        digests = {str(file): digest_of(file) for file in plan.files}
         job = self._store.add(
-            job_key([content, *digests.values()], plan.identity, _model(plan.spec.depth.model), __version__),
+            key_of(content, digests, plan.identity, plan.spec.depth.model),
             plan.spec.to_json(),
             source=str(photo),
             outputs=[output.path for output in plan.spec.outputs if output.path],
@@ -236,7 +235,7 @@ class Intake:
     def _put_away(self, rules: FolderRules, photo: Path, content: str) -> None:
         """What the rule `after` says, if the photo still is what was rendered."""
         after = rules.rules_for(photo).after
-        if after == "keep" or not photo.is_file() or _digest(photo) != content:
+        if after == "keep" or not photo.is_file() or digest_of(photo) != content:
             return
         mine = [file for file in companions(photo) if file.is_file() and photos_of(file) == [photo]]
         for file in (*mine, photo):
@@ -270,15 +269,3 @@ def _move(file: Path, target: Path) -> None:
         finally:
             work.discard()
     file.unlink()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _model(name: str) -> str:
-    """Names a network and its version."""
-    from depthflow.depth.registry import find_model
-
-    return f"{name} {find_model(name).sha256}"

@@ -75,7 +75,7 @@ class Queries:
             return [job_of(row) for row in db.execute(query, (*values, limit))]
 
     def standing(self, key: str) -> Job | None:
-        """The job that has this work, whatever became of it; see `store.job_key`."""
+        """The job that has this work, whatever became of it; see `identity.job_key`."""
         with self._database.reading() as db:
             row = db.execute(SELECT + "WHERE key = ? AND state <> 'skipped'", (key,)).fetchone()
         return None if row is None else job_of(row)

@@ -18,7 +18,7 @@ class Job:
 
     Attributes:
         id: rises with every job that is added, and is never used again.
-        key: see `store.job_key`; one job a key, but for skipped ones.
+        key: see `identity.job_key`; one job a key, but for skipped ones.
         state: queued (may be taken), waiting (for its next try), running, or one of FINAL.
         source: what it was made from, for people and for its outputs' names.
         spec: a JobSpec as JSON.

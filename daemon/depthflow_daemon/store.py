@@ -7,8 +7,6 @@ which are times of day. The monotonic clock stands still while the machine sleep
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterable
@@ -26,18 +24,6 @@ from depthflow_daemon.schedule import parse_window
 
 REQUEST_SECONDS = 7 * 86400.0
 """So long a request that is sent again is known."""
-
-
-def job_key(content: Iterable[str], spec: str, model: str, renderer: str) -> str:
-    """What makes two jobs the same work: SHA-256, 64 hex digits.
-
-    Args:
-        content: SHA-256 of every file that goes in: photo, depth map, sound.
-        spec: the canonical JobSpec.
-        model: names the depth network and its version.
-        renderer: the program's version.
-    """
-    return hashlib.sha256(json.dumps([sorted(content), spec, model, renderer]).encode()).hexdigest()
 
 
 class Store(Leases, Control, Retention):
@@ -93,7 +79,7 @@ class Store(Leases, Control, Retention):
         Work that failed or was cancelled, or whose files are gone, is queued again under its old id.
 
         Args:
-            key: see `job_key`.
+            key: see `identity.job_key`.
             outputs: the files that will be made; they belong to `source` from now on.
             priority: -100 to 100, higher goes first.
             file: path and signature, remembered together with the job (see `remember`).

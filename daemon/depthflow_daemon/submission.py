@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from depthflow import __version__
 from depthflow.client.models import Submit
 from depthflow.errors import DepthFlowError, InputError, OutputError, UnknownNameError, UsageError
 from depthflow.images import Limits as PhotoLimits
@@ -26,8 +25,8 @@ from depthflow.jobs.planning import ending, format_of, output_path, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.settings import job_base, load_settings
 from depthflow_daemon.confinement import SOURCE, check_file, confined, files_of
+from depthflow_daemon.identity import digest_of, key_of
 from depthflow_daemon.records import Job
-from depthflow_daemon.store import job_key
 from depthflow_daemon.uploads import Upload
 
 if TYPE_CHECKING:
@@ -92,9 +91,7 @@ def submit(
     with _named_as_sent(uploads):
         prepared = prepare(core, asked, uploads)
         digests = {str(file): _digest(file) for file in prepared.files}
-        key = job_key(
-            [prepared.content, *digests.values()], prepared.identity, _model(prepared.spec.depth.model), __version__
-        )
+        key = key_of(prepared.content, digests, prepared.identity, prepared.spec.depth.model)
     with _guard:
         if request is not None and (known := _known(core, request, digest)) is not None:
             return known, False
@@ -327,13 +324,6 @@ def _photo_limits(core: Core) -> PhotoLimits:
 
 def _digest(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_of(file)
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}", "check its permissions") from error
-
-
-def _model(name: str) -> str:
-    from depthflow.depth.registry import find_model
-
-    return f"{name} {find_model(name).sha256}"

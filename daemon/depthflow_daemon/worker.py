@@ -9,7 +9,6 @@ What it has to say goes to a topic of Dask's event log, which the engine reads:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import threading
@@ -24,6 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from depthflow.errors import Cancelled, InputError, SystemError_, UsageError
 from depthflow.progress import CancelToken, Progress, Report
+from depthflow_daemon.identity import digest_of
 
 if TYPE_CHECKING:
     from depthflow.jobs.pipeline import Result
@@ -212,8 +212,7 @@ def _check_contents(order: dict[str, Any]) -> None:
         if not content:
             continue
         try:
-            with Path(name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest_of(Path(name))
         except FileNotFoundError:
             hint = "if it was deleted, cancel the job; if its share is unmounted, the job is made when it is back"
             raise SystemError_(f"{name}: is not there any more", hint) from None
