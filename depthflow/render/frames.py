@@ -160,7 +160,9 @@ class FrameRenderer:
         if fit not in ("pad", "fit"):
             return width, height
         aspect = self.extent[0] / self.extent[1]
-        return (round(height * aspect), height) if width / height > aspect else (width, round(width / aspect))
+        if width / height > aspect:
+            return max(1, round(height * aspect)), height
+        return width, max(1, round(width / aspect))
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -211,7 +213,7 @@ class FrameRenderer:
             )
         # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
-        sheets = Sheets(self._sheets(), "clamp" if clamped else "mirror", self._margin)
+        sheets = Sheets(self._sheets(), "clamp" if clamped else "mirror")
         for painter in self._painters(wait=True):
             painter.gl.run(painter.set_sheets, sheets)
         if self._wants_twin and self._twin is None:
@@ -390,7 +392,7 @@ def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDA
 def _inside(view: Rect, shown: tuple[float, float]) -> Rect:
     """The middle of a viewport, `shown` (across, down) of it."""
     x, y, width, height = view
-    inner = round(width * shown[0]), round(height * shown[1])
+    inner = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
     return x + (width - inner[0]) // 2, y + (height - inner[1]) // 2, *inner
 
 
