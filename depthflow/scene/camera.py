@@ -207,4 +207,5 @@ def project(camera: Camera, points: NDArray[np.floating], depth: NDArray[np.floa
     c0, c1 = unprojection_scale(camera)
     rays = np.asarray(points, np.float64) * camera.ray_scale * (c0 + c1 * q)[:, None]
     clip = np.column_stack([rays, np.ones_like(q), q]) @ matrix(camera).T
+    clip[clip[:, 3] == 0, 3] = 1e-9  # in the camera's own plane: far off, but a number
     return np.asarray(clip[:, :2] / clip[:, 3:])
