@@ -217,17 +217,19 @@ def _cut(
     if ceiling is not None:
         front_depth = np.minimum(front_depth, ceiling)
     # At rest nothing stands before what hides it; meshes err, so what is half or wholly hidden keeps away.
+    uncovered = _dilated(hidden | gap, _SEEN_TO)
+    if seen is not None:
+        uncovered &= seen
     distance = _distance(depth, near, far, zone & (sides | ~hidden), gap, from_near)
+    distance[~uncovered] = _FAR_OFF  # nothing is drawn behind, so nothing is soft
     half = (distance < _FAR_OFF) & (over | ~gap)
     ceiling = front_depth - step * np.where(hidden, 0.5, np.where(half, 0.25, 0.0)).astype(np.float32)
     with pool:
         back_depth = np.minimum(carrying.result(), ceiling)
     # The gap's rim is half shown between its samples.
     shown = ~_eroded(gap, 1) | (behind & (from_near <= _BAND))
-    uncovered = _dilated(hidden | gap, _SEEN_TO)
     if seen is not None:
         shown &= seen
-        uncovered &= seen
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)
