@@ -34,10 +34,11 @@ _BAND = 3
 _GAP = 3
 """Further depth pixels on the far side that the layer behind alone shows."""
 _DEEPER = 0.8, 0.6, 0.4, 0.2
-"""Shares of the far sides, the deepest first left, that are looked at one after the other."""
+"""Deepest shares of the far sides: where the nearest of all uncovers nothing, the nearest of each share is tried."""
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
+"""Largest distance from a cut that is told apart, depth pixels: there the front is opaque."""
 _SEEN_TO = 3
 """Depth pixels round what is uncovered that a layer behind is drawn."""
 _OUTWARD = 1.0
