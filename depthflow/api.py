@@ -356,7 +356,7 @@ class Renderer:
         layers: 2 cuts the photo where depth jumps and shows an invented background there, 3 cuts that once more;
             1 stretches one sheet.
         fill: what invents that background: a name, or a function (docs/layers.md).
-        supersample: frames are drawn this many times larger and averaged down.
+        supersample: frames are drawn this many times larger, 1 to 4, and averaged down.
         view: several views in each frame, a mode of docs/stereo.md or its settings, such as
             {"mode": "sbs", "separation": 2}; a pair comes as two views above each other.
         effects: as in `render`.
@@ -400,7 +400,13 @@ class Renderer:
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
         look = {"mode": view} if isinstance(view, str) else dict(view)
         output = {"size": _size_text(size), "fit": fit, "view": look}
-        asked = {"photo": "-", "outputs": [output], "effects": from_table(effects or {})}
+        asked = {
+            "photo": "-",
+            "layers": {"count": layers},
+            "render": {"edge": edge, "supersample": supersample},
+            "effects": from_table(effects or {}),
+            "outputs": [output],
+        }
         job = JobSpec.parse(asked, source="Renderer()")
         (places, _), self._fan = layout_of(job.outputs[0], self.photo.size), fan_of(job.outputs[0].view)
         self.size = places.frame

@@ -299,6 +299,29 @@ def test_depth_options_change_a_renderers_depth(photo: Path, ball: np.ndarray) -
 
 
 @pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"layers": 0}, "layers.count"),
+        ({"layers": 4}, "layers.count"),
+        ({"edge": "miror"}, "render.edge"),
+        ({"supersample": 0}, "render.supersample"),
+        ({"supersample": float("nan")}, "render.supersample"),
+    ],
+)
+def test_a_wrong_option_of_a_renderer_is_refused(photo: Path, ball: np.ndarray, wrong: dict, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        depthflow.Renderer(photo, ball, **wrong)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("odd", [{"z": 1.0}, {"z": 5.0}, {"dolly": -1.0}, {"yaw": 90.0}, {"x": 1e6}, {"zoom": 1e-6}])
+def test_cameras_where_no_camera_should_be_draw_something(photo: Path, ball: np.ndarray, odd: dict[str, float]) -> None:
+    camera = depthflow.Camera(**odd)
+    with depthflow.Renderer(photo, ball, size=(64, 48)) as renderer:
+        assert renderer.render(camera).shape == next(renderer.frames(cameras=[camera])).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
     ("depth", "reason"),
     [
         (np.full((96, 128), np.nan), "NaN"),

@@ -23,6 +23,21 @@ def test_at_rest_every_point_is_where_the_photo_has_it(fov, isometric, relief, f
     np.testing.assert_allclose(project(camera, P, D), P, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"x": math.nan}, "finite.*x=nan"),
+        ({"pivot": math.inf}, "finite.*pivot=inf"),
+        ({"zoom": 0.0}, "zoom must be above 0"),
+        ({"fov": 0.0}, "fov must be within"),
+        ({"fov": 180.0}, "fov must be within"),
+    ],
+)
+def test_what_is_no_camera_is_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Camera(**wrong)
+
+
 def test_a_general_perspective_camera_is_a_pinhole():
     camera = Camera(x=0.1, y=-0.05, z=0.12, yaw=7, pitch=-4, roll=11, zoom=1.3, fov=70, relief=0.8, focus=0.3)
     t = math.tan(math.radians(35))

@@ -71,13 +71,16 @@ class TestFailures:
         (tmp_path / "libEGL.so").write_bytes(b"not a library")
         self.said("egl", "libEGL cannot be loaded: ", "install", EGL_LIBRARY=str(tmp_path / "libEGL.so"))
 
-    def test_a_driver_that_is_too_old(self) -> None:
-        self.said("egl", "has 2.1", "update the graphics driver", MESA_GL_VERSION_OVERRIDE="2.1")
+    @pytest.mark.parametrize("version", ["2.1", "3.1", "3.2"])
+    def test_a_driver_that_is_too_old(self, version: str) -> None:
+        """Panfrost, for one, has 3.1."""
+        self.said("egl", f"has {version}", "update the graphics driver", MESA_GL_VERSION_OVERRIDE=version)
 
     def test_a_device_that_is_not_there(self) -> None:
         count = len(devices.list_devices())
         message = f"there is no GL device 31: EGL has {count}, counted from 0"
         self.said("egl", message, "depthflow doctor --only gl", "--device", "31")
+        self.said("egl", message.replace("31", "-1"), "depthflow doctor --only gl", "--device=-1")
         assert "there is no GL device 31" in asked("--device", "31")["error"], "and nothing else is tried for it"
 
     def test_a_device_for_a_back_end_that_has_no_choice(self) -> None:

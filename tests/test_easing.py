@@ -1,6 +1,7 @@
 """Curves of time against the CSS specification's numbers, mathematics on paper and a spring integrated step by step."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -118,6 +119,20 @@ def test_a_spring_is_a_damped_oscillator(spring):
     # What is left at the end is taken off evenly, so that the curve ends at 1.
     np.testing.assert_allclose(easing(f"spring({k}, {c}, {m})")(t), np.array(path) + (1 - path[-1]) * t, atol=1e-9)
     assert abs(1 - path[-1]) < 0.05
+
+
+@pytest.mark.parametrize("mass", [0.01, 1.0, 3.0])
+@pytest.mark.parametrize("damping", [0.1, 1.0, 5.9, 5.99, 6.1, 20.0])
+@pytest.mark.parametrize("stiffness", [0.5, 8.9, 9.1, 100.0, 200.0])
+def test_the_way_out_that_a_refused_spring_names_is_one(stiffness, damping, mass):
+    try:
+        easing(f"spring({stiffness}, {damping}, {mass})")
+    except ValueError as error:
+        said = str(error)
+        named = {word: float(n) for word, n in re.findall(r"a (stiffness|damping) of ([\d.]+)", said)}
+        named = {"stiffness": stiffness, **({"damping": 6.05 * mass} if "less damping" in said else {}), **named}
+        assert (named["damping"] < damping) or "less" not in said
+        easing(f"spring({named['stiffness']}, {named['damping']}, {mass})")
 
 
 def test_shapes_are_kept():

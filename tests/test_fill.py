@@ -58,6 +58,20 @@ def test_a_fill_colours_the_hole_and_nothing_else():
     assert not changed[:36].any()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_program_s_own_fills_panoramas(turned):
+    """Longer than OpenCV takes; see `classic_fill._sample`."""
+    photo = np.full((60, 33_000, 3), (10, 120, 200), np.uint8)
+    depth = np.full((60, 1024), 0.1, np.float32)
+    photo[20:40, 9_668:11_279], depth[20:40, 300:350] = (230, 20, 30), 0.9
+    if turned:
+        photo, depth = np.ascontiguousarray(photo.swapaxes(0, 1)), np.ascontiguousarray(depth.T)
+    layers = peel(photo, depth, SHIFT)
+    hidden = cv2.resize(layers.disoccluded.astype(np.uint8), photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    assert hidden.any()
+    np.testing.assert_allclose(layers.sheets[0].colour[hidden > 0, :3].mean(0), (10, 120, 200), atol=2)
+
+
 def test_a_fill_is_told_where_and_how_far_away():
     photo, depth = scene()
     seen = []

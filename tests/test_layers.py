@@ -163,6 +163,19 @@ def test_a_shallow_notch_does_not_end_what_a_deep_cut_uncovers():
     assert layers.sheets[0].depth[there].max() < 0.5
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_nothing_is_soft_where_no_layer_is_behind(count):
+    """Before a camera that comes close, every slope is a cut, and the photo had pinholes."""
+    depth = cv2.GaussianBlur(np.random.default_rng(3).random((200, 300), np.float32), (0, 0), 6)
+    depth = (depth - depth.min()) / (depth.max() - depth.min())
+    sheets = peel(np.full((200, 300, 3), 255, np.uint8), depth, 400.0, count=count).sheets
+    assert len(sheets) == count
+    shines = np.zeros(depth.shape, bool)
+    for sheet in reversed(sheets):
+        shines = (shines & ~sheet.shown) | (sheet.shown & (sheet.colour[..., 3] < 255))
+    assert not shines.any()
+
+
 def test_no_cut_where_nothing_opens():
     photo = wall()
     slope = np.tile(np.linspace(0, 1, 240, dtype=np.float32)[:, None], (1, 320))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depthflow.jobs.library import load_motion, names
-from depthflow.scene.camera import Camera, matrix, project
+from depthflow.scene.camera import Camera, magnification, matrix, project
 from depthflow.scene.component import Component
 from depthflow.scene.keys import Key, Track
 from depthflow.scene.motion import Motion, Timing, pose, poses
@@ -252,6 +252,11 @@ def test_a_camera_is_kept_before_the_nearest_thing_and_values_in_their_ranges():
     # The camera stands at z - dolly.
     forwards = pose(Motion((Component("dolly", "add", -0.9),)), Camera(relief=1.0), 0.0)
     assert forwards.z - forwards.dolly == pytest.approx(0.95 / 2)
+    # A dolly ends before its focus plane: the picture would turn upside down there.
+    for focus, end in ((1.0, 0.95 / 2), (2.0, 0.95 / 3), (-5.0, 0.95 / 2)):
+        held = pose(Motion((Component("dolly", "add", -0.9),)), Camera(relief=1.0, focus=focus), 0.0)
+        assert held.dolly == pytest.approx(-end)
+        assert magnification(held) > 0
 
 
 def test_a_pivot_that_is_a_word_must_be_made_a_place_first():

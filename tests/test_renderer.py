@@ -153,6 +153,28 @@ def test_pad_shows_all_between_black_bars(photo, bumpy):
         assert picture[:, 656:].max() == 0
 
 
+@pytest.mark.parametrize(("shape", "line"), [((1, 500), np.s_[23]), ((500, 1), np.s_[:, 31])])
+def test_a_padded_photo_that_is_thinner_than_a_pixel_is_a_line(shape, line):
+    photo = np.full((*shape, 3), 200, np.uint8)
+    with FrameRenderer(photo, np.zeros(shape, np.float32), size=(64, 48), fit="pad") as renderer:
+        frame = renderer.render(Camera())
+    assert (frame[line] == 200).all()
+    frame[line] = 0
+    assert not frame.any()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [{}, {"zoom": 2, "shift_x": -1.2}, {"zoom": 2, "yaw": 15}, {"zoom": 0.3, "scroll_y": 0.2}, {"z": 0.12, "x": 0.2}],
+)
+def test_a_scrolling_photo_goes_on_wherever_the_camera_looks(turned):
+    photo = np.full((90, 160, 3), 200, np.uint8)
+    cameras = [Camera(scroll_x=scroll, **turned) for scroll in np.linspace(0.1, 2, 9)]
+    with FrameRenderer(photo, np.full((90, 160), 0.5, np.float32), size=(64, 36)) as renderer:
+        for frame in renderer.frames(cameras):
+            assert (frame == 200).all()
+
+
 def test_hiding_the_edge_shows_nothing_but_the_photo():
     photo = textured()
     depth = np.tile(np.linspace(0, 1, 320, dtype=np.float32), (240, 1))

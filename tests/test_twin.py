@@ -41,7 +41,7 @@ CLIP = [Camera(x=0.01 * number, focus=0.05 * number) for number in range(12)]
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     if not context.context().info.software:
         pytest.skip("a GPU draws")
-    monkeypatch.setattr(frames, "_cores", lambda: 2)
+    monkeypatch.setattr(backends, "cores", lambda: 2)
     monkeypatch.setattr(frames, "TWIN_FROM", 8)
 
 
@@ -186,17 +186,17 @@ def test_clips_that_are_long_enough(
     assert begun == [context.second()] * (length >= frames.TWIN_FROM)
 
 
-@pytest.mark.parametrize("why", ["one core", "a GPU", "not asked for"])
+@pytest.mark.parametrize("why", ["one core", "a GPU", "a ring", "not asked for"])
 def test_where_there_is_none(why: str, monkeypatch: pytest.MonkeyPatch, drew: Counter[Painter]) -> None:
     if why == "one core":
-        monkeypatch.setattr(frames, "_cores", lambda: 1)
+        monkeypatch.setattr(backends, "cores", lambda: 1)
     if why == "a GPU":
         info = context.context().info
         real = GLContext.info.fget
         assert real is not None
         hardware = type(info)(info.backend, info.renderer, info.vendor, info.version, False, info.max_side)
         monkeypatch.setattr(GLContext, "info", property(lambda _: hardware))
-    with renderer(twin=why != "not asked for") as drawer:
+    with renderer(twin=why != "not asked for", ring=True if why == "a ring" else None) as drawer:
         assert len(list(drawn(drawer, CLIP))) == len(CLIP)
         assert drawer._twin is None
     assert len(drew) == 1

@@ -11,6 +11,7 @@ import ctypes
 import ctypes.util
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -216,8 +217,12 @@ def open_beside(first: Opened) -> Opened:
 
 def _threads_beside() -> int:
     """Rasterizer threads of a second context; 0 is the thread that draws."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if cores < _MANY_CORES else cores // 2
+    return 0 if cores() < _MANY_CORES else cores() // 2
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # -- the back ends ---------------------------------------------------------------------------------------------
@@ -337,8 +342,9 @@ def _check_version(gl: Any) -> None:
     text, renderer = (str(gl.glGetParameter(name) or "") for name in (gl.GL_VERSION, gl.GL_RENDERER))
     if not text or text == "None":
         raise GLError("the context has no renderer")
-    major, minor = ([int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")] + [0])[:2]
-    if (major, minor) < LEAST_VERSION:
+    # Whatever follows has numbers too, such as "3.1 Mesa 22.0"; OpenGL ES begins with its name.
+    version = re.match(r"(\d+)\.(\d+)", text)
+    if version is None or (int(version[1]), int(version[2])) < LEAST_VERSION:
         raise GLError(f"OpenGL 3.3 is needed, {renderer} has {text}", "update the graphics driver")
 
 

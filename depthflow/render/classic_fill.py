@@ -26,6 +26,7 @@ _STRANGER = 0.01
 """Weight of pixels at quite another depth: they lend colour only where no others are."""
 _LEVELS = 6
 """Depths, at most, for which the background is carried on."""
+_TOO_LONG = 32767
 _SHAPE, _DETAIL = 0.6, 0.85
 """Shares of the mirrored far side in what is invented, of its shapes and of its texture.
 
@@ -86,7 +87,8 @@ def _shapes(known: F32, lent: F32, hole: Hole) -> F32:
     return total
 
 
-def _halved(image: F32, size: tuple[int, int]) -> F32:
+def _halved(image: Any, size: tuple[int, int]) -> F32:
+    """Averaged down to (width, height), about half of each."""
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
@@ -96,7 +98,9 @@ def _sample(image: Any, x: NDArray[np.floating], y: NDArray[np.floating]) -> F32
     Args:
         x, y: (N,) places from the left and the top, 1 is the whole image.
     """
-    # OpenCV takes no picture of more than 32767 rows or columns: the list is folded.
+    # OpenCV takes no picture of that many rows or columns: the list is folded, and a panorama is halved.
+    while max(image.shape[:2]) >= _TOO_LONG:
+        image = _halved(image, (-(-image.shape[1] // 2), -(-image.shape[0] // 2)))
     folded = -(-len(x) // 4096) * 4096
     map_x, map_y = (
         np.pad((m * size - 0.5).astype(np.float32), (0, folded - len(m))).reshape(-1, 4096)

@@ -163,8 +163,7 @@ def context(backend: str = "auto", device: int | None = None) -> GLContext:
         device: number of one of EGL's devices; None takes the best, or the one that already draws.
 
     Raises:
-        GLError: none can be made; or the one that was made has another back end or device than the one asked for; or
-            it was made before this process was forked.
+        GLError: none can be made, or the one that was made has another back end or device than the one asked for.
     """
     global _context
     with _lock:

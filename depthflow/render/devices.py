@@ -76,7 +76,7 @@ def open_display(device: int | None) -> tuple[int, GLDevice] | None:
     """
     egl = _Library()
     devices = list_devices()
-    if device is not None and device >= len(devices):
+    if device is not None and not 0 <= device < len(devices):
         what = f"EGL has {len(devices)}, counted from 0" if devices else "EGL lists no devices"
         raise GLError(f"there is no GL device {device}: {what}", "depthflow doctor --only gl lists them")
     chosen = sorted(devices, key=lambda found: found.software) if device is None else [devices[device]]

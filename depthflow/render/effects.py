@@ -156,7 +156,6 @@ class EffectsPass:
             "diagonal": (width / diagonal, height / diagonal),
             "vignette_shape": (width / diagonal, height / diagonal),
             "aspect": width / height,
-            "fog_colour": effects.fog,
             "fade_colour": effects.fade,
             "sweep_colour": effects.sweep,
             "sweep_axis": numbers.sweep_axis(effects.sweep_angle, self._size),
@@ -281,8 +280,8 @@ class _Blur:
         if self.near:
             self._passes.append((Target(small), _program(gloo, "blur_near.frag", spread, names)))
         for _, program in self._passes:
-            _set(program, {"corner": triangle, **self.results(), "near_reach": min(near, limit) / self._texel})
-            _set(program, {"block": self._block})
+            fixed = {"corner": triangle, "block": self._block, "near_reach": near / self._texel}
+            _set(program, {**fixed, **self.results()})
 
     def results(self) -> dict[str, Any]:
         """Uniforms of those who use the result."""

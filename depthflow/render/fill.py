@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.errors import InputError, UsageError
+from depthflow.errors import InputError, UnknownNameError, UsageError
 
 GROUP = "depthflow.fills"
 CLASSIC = "classic"
@@ -89,8 +89,6 @@ def check_name(name: str) -> None:
         UnknownNameError: with the nearest name.
     """
     if name != CLASSIC and name not in names():
-        from depthflow.errors import UnknownNameError
-
         raise UnknownNameError("fill", name, names())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import GLError
+from depthflow.render import backends
 from depthflow.render.ahead import FramesAhead
 from depthflow.render.context import GLContext, context, second
 from depthflow.render.fill import Fill
@@ -68,8 +68,9 @@ class FrameRenderer:
         gl_device: number of one of EGL's devices; None takes the best.
         ring: the frames of a clip are copied out of the GPU while it draws the next; None does so where there is a GPU.
         pack: YUV frames are packed as by `yuv.pack_420`; by a GPU itself where their size allows it.
-        twin: where the CPU draws with several cores, a second context draws a share of the frames of clips of
-            TWIN_FROM frames and more. It takes as long to begin as a few frames, and as much memory as the first.
+        twin: where the CPU draws with several cores and without a ring, a second context draws a share of the frames
+            of clips of TWIN_FROM frames and more. It takes as long to begin as a few frames, and as much memory as the
+            first.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -142,7 +143,7 @@ class FrameRenderer:
             packed=pack and colour != "rgb",
             ring=not self.gl.software if ring is None else ring,
         )
-        self._wants_twin = twin and self.gl.software and _cores() > 1
+        self._wants_twin = twin and self.gl.software and backends.cores() > 1 and not self._picture.ring
         self._ready: Sheets | None = None
         self._twin: Future[Painter] | None = None
         self._painter = self._gl.run(Painter, self._gl, self._picture, self._effects)
@@ -159,7 +160,9 @@ class FrameRenderer:
         if fit not in ("pad", "fit"):
             return width, height
         aspect = self.extent[0] / self.extent[1]
-        return (round(height * aspect), height) if width / height > aspect else (width, round(width / aspect))
+        if width / height > aspect:
+            return max(1, round(height * aspect)), height
+        return width, max(1, round(width / aspect))
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -210,7 +213,7 @@ class FrameRenderer:
             )
         # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
-        sheets = Sheets(self._sheets(), "clamp" if clamped else "mirror", self._margin)
+        sheets = Sheets(self._sheets(), "clamp" if clamped else "mirror")
         for painter in self._painters(wait=True):
             painter.gl.run(painter.set_sheets, sheets)
         if self._wants_twin and self._twin is None:
@@ -375,10 +378,6 @@ def _shrunk(photo: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
 
@@ -393,7 +392,7 @@ def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDA
 def _inside(view: Rect, shown: tuple[float, float]) -> Rect:
     """The middle of a viewport, `shown` (across, down) of it."""
     x, y, width, height = view
-    inner = round(width * shown[0]), round(height * shown[1])
+    inner = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
     return x + (width - inner[0]) // 2, y + (height - inner[1]) // 2, *inner
 
 

@@ -34,10 +34,11 @@ _BAND = 3
 _GAP = 3
 """Further depth pixels on the far side that the layer behind alone shows."""
 _DEEPER = 0.8, 0.6, 0.4, 0.2
-"""Shares of the far sides, the deepest first left, that are looked at one after the other."""
+"""Deepest shares of the far sides: where the nearest of all uncovers nothing, the nearest of each share is tried."""
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
+"""Largest distance from a cut that is told apart, depth pixels: there the front is opaque."""
 _SEEN_TO = 3
 """Depth pixels round what is uncovered that a layer behind is drawn."""
 _OUTWARD = 1.0
@@ -217,17 +218,19 @@ def _cut(
     if ceiling is not None:
         front_depth = np.minimum(front_depth, ceiling)
     # At rest nothing stands before what hides it; meshes err, so what is half or wholly hidden keeps away.
+    uncovered = _dilated(hidden | gap, _SEEN_TO)
+    if seen is not None:
+        uncovered &= seen
     distance = _distance(depth, near, far, zone & (sides | ~hidden), gap, from_near)
+    distance[~uncovered] = _FAR_OFF  # nothing is drawn behind, so nothing is soft
     half = (distance < _FAR_OFF) & (over | ~gap)
     ceiling = front_depth - step * np.where(hidden, 0.5, np.where(half, 0.25, 0.0)).astype(np.float32)
     with pool:
         back_depth = np.minimum(carrying.result(), ceiling)
     # The gap's rim is half shown between its samples.
     shown = ~_eroded(gap, 1) | (behind & (from_near <= _BAND))
-    uncovered = _dilated(hidden | gap, _SEEN_TO)
     if seen is not None:
         shown &= seen
-        uncovered &= seen
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)

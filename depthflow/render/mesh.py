@@ -120,9 +120,10 @@ def _extend(depth: NDArray[np.float32], top: int, bottom: int, left: int, right:
 def _place(triangles: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """(M,): a number by which neighbours in the picture are neighbours in the list (blocks of 16 samples).
 
-    A driver works on a few thousand indices at a time and transforms each of their vertices once.
+    A driver works on a few thousand indices at a time and transforms each of their vertices once. The right angle's
+    corner stands for the triangle.
     """
-    rows, cols = np.divmod(triangles.sum(1) // 3, width)
+    rows, cols = np.divmod(triangles[:, 2], width)
     return np.asarray((rows // 16) * (width // 16 + 1) + cols // 16)
 
 

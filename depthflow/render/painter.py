@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,11 +21,15 @@ from depthflow.render.mesh import Mesh
 from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
 from depthflow.render.yuv import BLACK, WHITE, Colour, Packer
+from depthflow.scene import framing
 from depthflow.scene.anaglyph import Mix
 from depthflow.scene.camera import Camera, matrix, unprojection_scale
 from depthflow.scene.effects import Effects
 from depthflow.scene.scroll import Copy, copies
 from depthflow.scene.views import Rect
+
+_MOST_SEEN = 8.0
+"""Halves of a scrolling photo, from its middle, up to which copies are drawn: one that sees the horizon sees no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,10 @@ class Sheets:
     Attributes:
         layers: mesh and (H, W, 4) uint8 RGBA or YUVA, premultiplied; back first.
         edge: how their pictures go on beyond their border.
-        margin: how far the meshes go on there, halves of the photo's longer side.
     """
 
     layers: tuple[tuple[Mesh, NDArray[np.uint8]], ...]
     edge: Literal["mirror", "clamp"]
-    margin: float
 
 
 class Painter:
@@ -112,7 +115,6 @@ class Painter:
         self._picture = picture
         self._stage: Stage | None = Stage()
         self._target = Target(picture.canvas_size)
-        self._margin = 0.0
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         if picture.anaglyph is not None:
             self._mixer = Target(picture.drawn_size), AnaglyphPass(picture.anaglyph, picture.colour)
@@ -126,7 +128,6 @@ class Painter:
     def set_sheets(self, sheets: Sheets) -> None:
         """Draw these layers from now on."""
         self._alive().set_sheets(list(sheets.layers), sheets.edge)
-        self._margin = sheets.margin
 
     def set_effects(self, effects: Effects | None) -> None:
         if self.effects is not None:
@@ -246,15 +247,15 @@ class Painter:
 
     def _copies(self, camera: Camera) -> Sequence[dict[str, tuple[float, float]]]:
         """Uniforms of each copy of the photo that a scrolling camera sees; the photo itself if it does not scroll."""
-        extent, frame = self._picture.extent, self._picture.frame
-        axes = []
-        for axis, scroll in enumerate((camera.scroll_x, camera.scroll_y)):
-            seen = min(extent[axis], frame[axis] / camera.zoom) + self._margin if scroll else 0.0
-            axes.append(copies(scroll, extent[axis], seen) if scroll else [Copy(1, 0.0)])
+        scrolls = camera.scroll_x, camera.scroll_y
+        seen = framing.seen([camera], self._picture.frame) if any(scrolls) else (0.0, 0.0)
+        across, down = (
+            copies(scroll, half, min(far, _MOST_SEEN * half)) if scroll else [Copy(1, 0.0)]
+            for scroll, half, far in zip(scrolls, self._picture.extent, seen, strict=True)
+        )
         return [
-            {"copy_sign": (across.sign, down.sign), "copy_offset": (across.offset, down.offset)}
-            for across in axes[0]
-            for down in axes[1]
+            {"copy_sign": (column.sign, row.sign), "copy_offset": (column.offset, row.offset)}
+            for column, row in itertools.product(across, down)
         ]
 
     def _uniforms(self, camera: Camera) -> dict[str, object]:

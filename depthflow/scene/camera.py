@@ -13,7 +13,8 @@ of few triangles, linear in q, stand for the whole depth map.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,9 @@ class Camera:
         scroll_x, scroll_y: the photo, endlessly repeated and mirrored at its borders, slides to the left and
             down by this many of its widths and heights before the camera sees it; 2 looks like 0. `matrix` and
             `project` leave it out: it moves points of the photo and no camera (see `depthflow.scene.scroll`).
+
+    Raises:
+        ValueError: a number that is not finite, no zoom above 0, or a field of view beyond 0 and 180.
     """
 
     x: float = 0.0
@@ -70,6 +74,16 @@ class Camera:
     scroll_x: float = 0.0
     scroll_y: float = 0.0
 
+    def __post_init__(self) -> None:
+        numbers = _numbers(self)
+        # One sum for all of them: cameras are made by the ten thousand.
+        if not math.isfinite(sum(filter(None, numbers))):
+            raise ValueError(f"camera: every number must be finite, not as in {self}")
+        if self.zoom <= 0:
+            raise ValueError(f"camera: zoom must be above 0, not {self.zoom!r}")
+        if not 0 < self.fov < 180:
+            raise ValueError(f"camera: fov must be within 0 and 180 degrees, not {self.fov!r}")
+
     @property
     def ray_scale(self) -> float:
         """tan(fov / 2): the image plane's half length at distance 1."""
@@ -80,9 +94,12 @@ class Camera:
         return max(0.01, 1.0 + self.relief * depth)
 
 
-def _rotation(yaw: float, pitch: float, roll: float) -> Matrix:
-    """World to camera, (3, 3): a camera that yaws right sees the scene move left."""
-    a, b, c = (math.radians(v) for v in (yaw, pitch, roll))
+_numbers = attrgetter(*(field.name for field in fields(Camera)))
+
+
+def rotation(camera: Camera) -> Matrix:
+    """World to camera, (3, 3): a camera that yaws right sees the scene move left. Its rows are the camera's axes."""
+    a, b, c = (math.radians(v) for v in (camera.yaw, camera.pitch, camera.roll))
     about_y = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
     about_z = np.array([[math.cos(c), math.sin(c), 0], [-math.sin(c), math.cos(c), 0], [0, 0, 1]])
@@ -112,7 +129,7 @@ def matrix(camera: Camera) -> Matrix:
 
 def _matrix(camera: Camera, x: float, y: float) -> Matrix:
     """The camera at (x, y) without lens shift."""
-    turn = _rotation(camera.yaw, camera.pitch, camera.roll)
+    turn = rotation(camera)
     position = np.array([x, y, camera.z - camera.dolly])
     if camera.pivot is not None:
         q = camera.inverse_depth(camera.pivot)
@@ -190,4 +207,5 @@ def project(camera: Camera, points: NDArray[np.floating], depth: NDArray[np.floa
     c0, c1 = unprojection_scale(camera)
     rays = np.asarray(points, np.float64) * camera.ray_scale * (c0 + c1 * q)[:, None]
     clip = np.column_stack([rays, np.ones_like(q), q]) @ matrix(camera).T
+    clip[clip[:, 3] == 0, 3] = 1e-9  # in the camera's own plane: far off, but a number
     return np.asarray(clip[:, :2] / clip[:, 3:])

@@ -224,8 +224,11 @@ def _spring(name: str, stiffness: float, damping: float, mass: float) -> _Plain:
     # The slowest part of the motion: exp(-rate t).
     rate = zeta * omega if zeta <= 1 else omega * (zeta - math.sqrt(zeta * zeta - 1))
     if math.exp(-rate) > _REST:
-        more = 2.0 * mass * -math.log(_REST)
-        advice = f"a damping of {more:.3g} or more" if zeta <= 1 else "less damping, or more stiffness,"
+        enough = -math.log(_REST) * 1.01  # and a little, for the digits that are not said
+        damped, least = f"a damping of {2.0 * mass * enough:.3g}", 1.01 * enough
+        advice = "less damping" if zeta > 1 else damped
+        if omega < least:  # no damping brings so weak a spring to rest
+            advice = f"a stiffness of {mass * least**2:.3g} or more, with {damped},"
         raise ValueError(f"easing {name!r}: the spring is not at rest in the end; {advice} brings it there")
 
     def free(t: Array) -> Array:

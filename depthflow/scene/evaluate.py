@@ -15,7 +15,7 @@ from depthflow.scene.parameters import TABLE
 Array = NDArray[np.float64]
 
 CLOSEST = 0.95
-"""How far forwards a camera goes at most, in distances to the nearest thing."""
+"""How far forwards a camera goes at most, in distances to the nearest thing; by a dolly, to the focus plane too."""
 
 CAMERA = tuple(f.name for f in fields(Camera))
 
@@ -62,7 +62,9 @@ def limited(values: Mapping[str, Array]) -> dict[str, Array]:
     if "z" in result and "relief" in result:
         # The camera stands at z - dolly.
         most = CLOSEST / (1.0 + result["relief"])
-        dolly = np.maximum(result.get("dolly", np.asarray(0.0)), -most)
+        # Beyond the focus plane a field of view that keeps its size would turn the picture upside down.
+        before_focus = CLOSEST / np.maximum(1.0, 1.0 + result["relief"] * result.get("focus", np.asarray(0.0)))
+        dolly = np.maximum(result.get("dolly", np.asarray(0.0)), -np.minimum(most, before_focus))
         result["dolly"] = dolly
         result["z"] = np.minimum(result["z"], most + dolly)
     return result

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from depthflow.scene.camera import Camera, matrix, project, unprojection_scale
 
 _DEPTHS = np.linspace(0.0, 1.0, 5)
+_ENDS = np.array([0.0, 1.0])
+"""Enough for where a pixel of the frame meets a depth: that goes straight, and never back, from one to the other."""
 _UPRIGHT = 8.0
 """Degrees of roll up to which the photo's left side is what the frame's left side meets."""
 _MOST_ZOOM = 4.0
@@ -60,7 +62,7 @@ def magnification(cameras: Iterable[Camera], extent: tuple[float, float]) -> flo
     Args:
         extent: half width and height of the photo.
     """
-    points, depths = _scene(extent, np.array([0.0, 1.0]))
+    points, depths = _scene(extent, _ENDS)
     step = 0.01
     places = np.concatenate([points, *(points + step * axis for axis in np.eye(2))])
     depths = np.tile(depths, 3)
@@ -139,7 +141,7 @@ def overshoot(
 
 
 def seen(
-    cameras: Iterable[Camera], frame: tuple[float, float], depths: NDArray[np.float64] = _DEPTHS
+    cameras: Iterable[Camera], frame: tuple[float, float], depths: NDArray[np.float64] = _ENDS
 ) -> tuple[float, float]:
     """Half width and height of the part of the photo's plane that the clip ever shows; infinite where it looks up to
     a horizon.

@@ -31,8 +31,7 @@ def copies(scroll: float, half: float, seen: float) -> list[Copy]:
     Args:
         scroll: photo widths (or heights) by which the photo has slid towards the negative.
         half: half the photo's width (or height), in halves of its longer side (see `photo_extent`).
-        seen: how far from the middle the camera may see, same unit: half the frame, divided by the zoom, and
-            some room for parallax.
+        seen: how far from the middle the camera may see, same unit (see `framing.seen`).
     """
     first = math.ceil(scroll - (seen / half + 1.0) / 2.0 + 1e-9)
     last = math.floor(scroll + (seen / half + 1.0) / 2.0 - 1e-9)

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.scene.camera import Camera, matrix
+from depthflow.scene.camera import Camera, matrix, rotation
 from depthflow.scene.parameters import nearest
 
 Mode = Literal[
@@ -219,19 +219,10 @@ def beside(camera: Camera, offset: float) -> Camera:
     """
     # A turned camera sees its focus plane aslant; then the point of it in the middle of the picture stays.
     point = np.array([0.0, 0.0, 1.0, camera.inverse_depth(camera.focus)])
-    step = offset * _own_x(camera)
+    step = offset * rotation(camera)[0]
     moved = replace(camera, x=camera.x + step[0], y=camera.y + step[1], z=camera.z + step[2])
     away = _seen(matrix(camera), point) - _seen(matrix(moved), point)
     return replace(moved, shift_x=camera.shift_x + float(away[0]), shift_y=camera.shift_y + float(away[1]))
-
-
-def _own_x(camera: Camera) -> NDArray[np.float64]:
-    """The camera's x axis in the scene, (3,)."""
-    # The first three rows and columns of a matrix without focus effects are a multiple of the rotation; of an
-    # orthonormal one the first row is the x axis.
-    plain = matrix(replace(camera, x=0.0, y=0.0, z=0.0, dolly=0.0, isometric=0.0, shift_x=0.0, shift_y=0.0))
-    row = plain[0, :3]
-    return np.asarray(row / np.linalg.norm(row))
 
 
 def _seen(to_clip: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:

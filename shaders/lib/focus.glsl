@@ -2,7 +2,6 @@
 
 uniform sampler2D small;      // what was blurred, to know whose texels are whose
 uniform sampler2D far_blur;
-uniform float reach;          // blur_limit in texels of `small`
 uniform float texel;          // one of them in frame heights
 #ifdef NEAR_BLUR
 uniform sampler2D near_blur;
