@@ -29,7 +29,7 @@ Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 this machine cannot (no Op
 5 some of several photos failed · 130 interrupted
 """
 
-_OBJECTS = 50_000
+_OBJECTS = 100_000
 """New objects between two looks for garbage that holds itself; numpy's large arrays do not wait for that."""
 
 app = typer.Typer(
