@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ from depthflow.jobs.effects_options import from_table
 from depthflow.jobs.library import Preset, apply_preset, load_preset
 from depthflow.jobs.pipeline import Made, Result, make
 from depthflow.jobs.planning import Piece
-from depthflow.jobs.segments import Segment, make_segment
 from depthflow.jobs.sizes import Fit
 from depthflow.jobs.spec import DepthSpec, JobSpec, Provider
 from depthflow.jobs.view import fan_of, layout_of, mix_of
@@ -28,6 +27,9 @@ from depthflow.render.fill import Fill, named
 from depthflow.render.frames import Edge, FrameRenderer
 from depthflow.scene.camera import Camera
 from depthflow.settings import Settings, job_base, load_settings
+
+if TYPE_CHECKING:
+    from depthflow.jobs.segments import Segment
 
 __all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "export_layers", "render"]
 
@@ -183,6 +185,8 @@ def make_piece(
     spec: JobSpec, piece: Piece, *, report: Report = silent, cancel: CancelToken | None = None, beside: bool = True
 ) -> tuple[Segment, Result]:
     """`segments.make_segment` with the limits and the cache of the user's settings."""
+    from depthflow.jobs.segments import make_segment
+
     settings = load_settings().settings
     return make_segment(
         spec,

@@ -34,10 +34,11 @@ def test_a_file_that_others_made(tmp_path: Path) -> None:
 
 
 def test_counting_agrees_with_decoding(tmp_path: Path) -> None:
-    for name, suffix in (("mp4", "mp4"), ("webm", "webm"), ("av1", "mkv"), ("avif", "avif")):
-        write(tmp_path / f"clip.{suffix}", moving(64, 64, 11), name)
-        counted, decoded = (probe(tmp_path / f"clip.{suffix}", depth=d) for d in ("count", "decode"))
-        assert counted == decoded, suffix
+    kinds = (("mp4", "mp4"), ("hevc10", "mp4"), ("prores", "mov"), ("webm", "webm"), ("av1", "mkv"), ("avif", "avif"))
+    for name, suffix in kinds:
+        write(tmp_path / f"{name}.{suffix}", moving(64, 64, 11), name)
+        counted, begun, decoded = (probe(tmp_path / f"{name}.{suffix}", depth=d) for d in ("count", "begin", "decode"))
+        assert counted == begun == decoded, suffix
         assert counted.frames == 11
 
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +54,7 @@ def takes_job_options(command: Callable[..., None], *, first: Callable[[], None]
     Args:
         first: called before the jobs are worked out, which takes a while.
     """
-    shared = inspect.signature(wanted, eval_str=True).parameters
+    shared = _shared()
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(command)
@@ -67,6 +67,11 @@ def takes_job_options(command: Callable[..., None], *, first: Callable[[], None]
     joined.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     joined.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return joined
+
+
+@functools.cache
+def _shared() -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(wanted, eval_str=True).parameters
 
 
 def wanted(

@@ -41,9 +41,11 @@ def layers(
 
     layers.glb opens in Blender and other 3D programs, with the camera that sees the photo.
     """
+    from depthflow import memory
     from depthflow.api import export_layers
     from depthflow.cli.render import cancelling
 
+    memory.keep_freed()
     folder = output or _beside(photo)
     notes: list[str] = []
     with cancelling() as cancel:

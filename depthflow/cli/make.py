@@ -33,10 +33,12 @@ def make(
     ] = False,
 ) -> None:
     """Make what job files describe (depthflow render --print-job writes one)."""
+    from depthflow import memory
     from depthflow.cli.render import cancelling
     from depthflow.cli.show import display
     from depthflow.cli.tasks import here, run_all
 
+    memory.keep_freed()
     specs = [_load(path) for path in jobs]
     shown = display(as_json=as_json, quiet=quiet)
     with cancelling() as cancel:

@@ -22,8 +22,10 @@ PATIENCE_S = 2.0
 
 def _first() -> None:
     """What takes another process a while begins before the modules that a job needs are loaded."""
+    from depthflow import memory
     from depthflow.video import ffmpeg
 
+    memory.keep_freed()
     ffmpeg.warm()
 
 

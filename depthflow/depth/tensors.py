@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.depth.registry import InputRule, Meaning, OutputRule
 from depthflow.errors import DepthError
+
+if TYPE_CHECKING:
+    from depthflow.depth.registry import InputRule, Meaning, OutputRule
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

@@ -238,9 +238,10 @@ def _alike(shape: tuple[int, ...], photo: tuple[int, int]) -> bool:
 
 
 def _warn_if_flat(depth: F32, name: str, spec: DepthSpec, warn: Warn) -> None:
-    # A few wild pixels are no relief; some 60,000 of them tell as much as all.
+    # A few wild pixels are no relief; some 60,000 of them tell as much as all. (np.percentile imports numpy.ma, 10 ms.)
     step = max(3, round((depth.size / 60_000) ** 0.5))
-    low, high = (float(v) for v in np.percentile(depth[::step, ::step], (0.5, 99.5)))
+    levels = np.sort(depth[::step, ::step], axis=None)
+    low, high = (float(levels[round(part * (levels.size - 1))]) for part in (0.005, 0.995))
     if float(depth.max()) - float(depth.min()) < 1e-6:
         warn(f"{name}: the depth map is one plane: nothing will move against anything else")
     elif high - low < FLAT and (spec.far, spec.near) == (0.0, 1.0):

@@ -11,13 +11,15 @@ group `depthflow.fills`, whose name is the fill's:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import InputError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "depthflow.fills"
 CLASSIC = "classic"
@@ -79,7 +81,7 @@ def register(name: str, fill: Fill) -> None:
 
 def names() -> list[str]:
     """All fills that there are."""
-    return sorted({CLASSIC, *_registered, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({CLASSIC, *_registered, *(point.name for point in _installed())})
 
 
 def check_name(name: str) -> None:
@@ -106,12 +108,18 @@ def named(name: str) -> Fill:
         from depthflow.render.classic_fill import fill
 
         return fill
-    point = next(point for point in entry_points(group=GROUP) if point.name == name)
+    point = next(point for point in _installed() if point.name == name)
     try:
         loaded: Fill = point.load()
     except Exception as error:  # whatever an installed package does at import
         raise UsageError(f"the fill {name!r} ({point.value}) cannot be loaded: {error}") from error
     return loaded
+
+
+def _installed() -> EntryPoints:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
 
 
 def filled(photo: U8, hole: Hole, fill: Fill) -> U8:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -16,7 +16,6 @@ from depthflow.errors import GLError
 from depthflow.render import packing
 from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext
-from depthflow.render.effects import EffectsPass
 from depthflow.render.mesh import Mesh
 from depthflow.render.readback import Readback, Transfer
 from depthflow.render.stage import Stage, Target
@@ -27,6 +26,9 @@ from depthflow.scene.camera import Camera, matrix, unprojection_scale
 from depthflow.scene.effects import Effects
 from depthflow.scene.scroll import Copy, copies
 from depthflow.scene.views import Rect
+
+if TYPE_CHECKING:
+    from depthflow.render.effects import EffectsPass
 
 _MOST_SEEN = 8.0
 """Halves of a scrolling photo, from its middle, up to which copies are drawn: one that sees the horizon sees no end."""
@@ -132,9 +134,12 @@ class Painter:
     def set_effects(self, effects: Effects | None) -> None:
         if self.effects is not None:
             self.effects.free()
-        picture = self._picture
-        made = None if effects is None else EffectsPass(effects, picture.inner, picture.frame, picture.drawn)
-        self.effects = made
+            self.effects = None
+        if effects is not None:
+            from depthflow.render.effects import EffectsPass
+
+            picture = self._picture
+            self.effects = EffectsPass(effects, picture.inner, picture.frame, picture.drawn)
 
     def prepare_effects(self, seen: Sequence[tuple[Camera, Mapping[str, float]]]) -> None:
         """Make what depends on all of a clip: camera and animated values of each view of each frame."""
