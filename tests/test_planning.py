@@ -55,6 +55,7 @@ def test_what_can_be_made_leaves_no_trace(photo: Path) -> None:
         ({"path": "HERE/a.mp4", "format": "prores"}, UsageError, r"a \.mp4 file cannot hold prores"),
         ({"path": "HERE/a.mov", "format": "prores", "target_bytes": 9999}, UsageError, "prores cannot be made to fit"),
         ({"path": "HERE/a.png", "poster": 3.0}, UsageError, "3 s is after the end of the clip"),
+        ({"path": "HERE/a.mp4", "duration": 3600, "loops": 1000}, UsageError, "28,800,000 frames are more than a clip"),
         ({"path": "HERE/a.png"}, UsageError, "one file cannot hold 4 PNG images"),
         ({"path": "HERE/a.mp4", "encoder": "libx265"}, UsageError, "libx265 does not make mp4 files"),
     ],
