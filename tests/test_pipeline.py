@@ -342,6 +342,14 @@ def test_sound_lasts_as_long_as_the_pictures(photo: Path, depth_map: Path, tone:
     assert video.audio_seconds == pytest.approx(seconds, abs=0.05)
 
 
+def test_files_in_the_home_folder(photo: Path, depth_map: Path, tone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(photo.parent))
+    monkeypatch.setenv("USERPROFILE", str(photo.parent))
+    files: dict[str, Any] = {"depth": {"file": str(depth_map)}, "audio": "~/tone.wav"}
+    made = make(job(Path("~/photo.png"), {"path": "~/loud.mp4", "duration": 0.25}, **files))
+    assert made.outputs[0].path == photo.with_name("loud.mp4")
+
+
 def test_sound_that_is_none(photo: Path, depth_map: Path, tone: Path) -> None:
     before = listing(photo.parent)
     out = str(photo.with_name("loud.mp4"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import copy
 import gc
+import io
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from depthflow.cli.jobs import jobs
 from depthflow.cli.layers import layers
 from depthflow.cli.submit import submit
 from depthflow.cli.tail import tail
-from depthflow.errors import Cancelled, DepthFlowError
+from depthflow.errors import Cancelled, DepthFlowError, told
 
 EXIT_CODES = """
 Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 this machine cannot (no OpenGL, no ffmpeg, no space) ·
@@ -117,22 +118,27 @@ def run(program: typer.Typer = app) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Whether a package extends pydantic is found out by reading the lists of all that is installed; nobody here does.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Names of files need not be text: what they have instead goes out as it came in.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         _narrowed(program, sys.argv[1:2])()
     except Cancelled:
         _say("stopped; nothing half-written is left")
         sys.exit(Cancelled.exit_code)
-    except DepthFlowError as error:
-        _say(f"error: {error.message}")
-        if error.hint:
-            _say(f"  hint: {error.hint}")
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Cancelled.exit_code)
     except BrokenPipeError:
         # The reader of our output went away, as `head` does.
         sys.stderr.close()
         sys.exit(0)
+    except (DepthFlowError, OSError) as raised:
+        # What the system refuses where nobody thought of it: a name that is too long, standard output on a full disk.
+        error = told(raised)
+        _say(f"error: {error.message}")
+        if error.hint:
+            _say(f"  hint: {error.hint}")
+        sys.exit(error.exit_code)
 
 
 def _narrowed(program: typer.Typer, asked: list[str]) -> typer.Typer:

@@ -70,6 +70,12 @@ def bytes_text(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
+def json_line(data: dict[str, Any]) -> str:
+    """JSON in one line, as readable as may be: what is no text in a file's name is escaped, and so is all else then."""
+    line = json.dumps(data, ensure_ascii=False)
+    return line if line.isascii() or line.encode(errors="replace").decode() == line else json.dumps(data)
+
+
 def _error_lines(photo: str, error: DepthFlowError) -> list[str]:
     # Most messages name the file already.
     name = "" if photo in error.message else f"{photo}: "
@@ -225,7 +231,7 @@ class Json(Errors):
         self.tell("skipped", output=str(output))
 
     def tell(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+        print(json_line({"event": event, "photo": self._photo, **facts}), flush=True)
 
 
 class JsonLines(Json):
