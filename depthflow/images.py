@@ -117,26 +117,26 @@ def load_photo(
         PhotoError: it is missing, unreadable, no photo, cut short, damaged or too large.
     """
     limits = limits or Limits()
-    shown = "bytes" if isinstance(source, bytes) else str(source)
-    stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(shown)
-    label = one_line(shown)
+    told = "bytes" if isinstance(source, bytes) else str(source)
+    stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(told)
+    label = one_line(told)
     if isinstance(source, bytes):
         label, data = "the file", source
     elif source == STDIN:
         label, data = "standard input", _read_stdin(stdin, limits)
-    elif not shown:
+    elif not told:
         raise nameless()
     elif isinstance(source, str) and _SCHEME.match(source):
         from depthflow.fetch import fetch
 
-        label = shown = _shown_url(source)
+        label = told = shown(source)
         data = fetch(source, max_bytes=limits.max_bytes)
     else:
         data = _read_file(expanded(source), label, limits)
     _check_bytes(len(data), label, limits)
     found = decode(data, label, limits)
     carrier = data if _carries_depth(data) else None
-    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, shown, found.notes, carrier, found.orientation)
+    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, told, found.notes, carrier, found.orientation)
 
 
 _DEPTH_MARKS = (b"ns.google.com/photos/1.0/depthmap/", b"/1.0/container/item/")
@@ -304,10 +304,16 @@ def _split(url: str) -> SplitResult:
         raise PhotoError("this is no address", "write it as https://host/photo.jpg") from None
 
 
-def _shown_url(url: str) -> str:
-    parts = _split(url)
+def shown(source: str) -> str:
+    """A source as it may be told in messages and logs: one line, and of an address no password and no query."""
+    if not _SCHEME.match(source):
+        return one_line(source)
+    try:
+        parts = _split(source)
+    except PhotoError:
+        return "an address"
     last = parts.path.rpartition("/")[2]
-    return one_line(f"{parts.scheme}://{parts.hostname}/…/{last}" if last else f"{parts.scheme}://{parts.hostname}")
+    return one_line(f"{parts.scheme}://{parts.hostname or ''}{f'/…/{last}' if last else ''}")
 
 
 def _safe_name(stem: str) -> str:
