@@ -159,7 +159,8 @@ class FrameRenderer:
         if fit not in ("pad", "fit"):
             return width, height
         aspect = self.extent[0] / self.extent[1]
-        return (round(height * aspect), height) if width / height > aspect else (width, round(width / aspect))
+        narrow = width / height > aspect
+        return (max(1, round(height * aspect)), height) if narrow else (width, max(1, round(width / aspect)))
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -393,7 +394,7 @@ def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDA
 def _inside(view: Rect, shown: tuple[float, float]) -> Rect:
     """The middle of a viewport, `shown` (across, down) of it."""
     x, y, width, height = view
-    inner = round(width * shown[0]), round(height * shown[1])
+    inner = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
     return x + (width - inner[0]) // 2, y + (height - inner[1]) // 2, *inner
 
 
