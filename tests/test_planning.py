@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import wave
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_outputs_that_cannot_be(photo: Path, output: dict[str, Any], error: type
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that refuses even root")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_no_device_and_no_pipe_is_replaced(photo: Path) -> None:
+    pipe = photo.parent / "pipe.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match=r"pipe\.mp4: is a device or a pipe"):
+        plan(photo, {"path": str(pipe), "overwrite": True})
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize("name", ["x.mp4", "frames"])
 def test_a_folder_that_cannot_be_written_is_told_before_the_photo_is_loaded(photo: Path, name: str) -> None:
     options = () if "." in name else ("--format", "png")

@@ -136,10 +136,13 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Say before any work that a file's name is taken.
 
     Raises:
-        OutputError: a folder has this name, or a file that may not be replaced.
+        OutputError: a folder or a device has this name, or a file that may not be replaced.
     """
     if paths.is_folder(path):
         raise OutputError(f"{path}: is a folder", f"name a file in it, such as {path / 'video.mp4'}")
+    if paths.exists(path) and not path.is_file():
+        # A rename would put a file in its place, also in that of /dev/null.
+        raise OutputError(f"{path}: is a device or a pipe", "name a file")
     if not overwrite and paths.exists(path):
         raise exists(path)
 
