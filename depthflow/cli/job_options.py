@@ -273,6 +273,7 @@ def wanted(
     from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
     from depthflow.jobs.planning import ending, format_of
+    from depthflow.video.formats import looks_like_a_file
 
     photos = [*(photos or ()), *([] if listed is None else _listed(listed))]
     if not photos and like is None:
@@ -286,6 +287,10 @@ def wanted(
     into_folder = output is not None and (
         batch or (paths.is_folder(paths.expanded(output)) and not images) or output.endswith(("/", os.sep))
     )
+    if batch and output is not None and looks_like_a_file(output) and not paths.is_folder(paths.expanded(output)):
+        raise UsageError(
+            f"{output}: several photos go into a folder, and this names a file", f"-o {Path(output).stem}/"
+        )
     parts: dict[str, dict[str, Any]] = {
         "depth": {
             "model": model,
