@@ -49,6 +49,14 @@ class DepthFlowError(Exception):
         return type(self), (self.message, self.hint)
 
 
+def told(error: DepthFlowError | OSError) -> DepthFlowError:
+    """The error itself if it is one of ours, else what the system refused, in words for people."""
+    if isinstance(error, DepthFlowError):
+        return error
+    name = "" if error.filename is None else f"{error.filename}: "
+    return SystemError_(f"{name}{error.strerror or error}", "check the path, its permissions, and the room on its disk")
+
+
 class UsageError(DepthFlowError, ValueError):
     exit_code = 2
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from depthflow.errors import PhotoError
 from depthflow.images_decode import PHOTO_SUFFIXES, Limits, decode, measure, one_line, reason, refuse_raw, size_text
 from depthflow.images_save import save_image
+from depthflow.paths import expanded, is_folder
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -116,24 +117,26 @@ def load_photo(
         PhotoError: it is missing, unreadable, no photo, cut short, damaged or too large.
     """
     limits = limits or Limits()
-    shown = "bytes" if isinstance(source, bytes) else str(source)
-    stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(shown)
-    label = one_line(shown)
+    told = "bytes" if isinstance(source, bytes) else str(source)
+    stem = DEFAULT_NAME if isinstance(source, bytes) else name_of(told)
+    label = one_line(told)
     if isinstance(source, bytes):
         label, data = "the file", source
     elif source == STDIN:
         label, data = "standard input", _read_stdin(stdin, limits)
+    elif not told:
+        raise nameless()
     elif isinstance(source, str) and _SCHEME.match(source):
         from depthflow.fetch import fetch
 
-        label = shown = _shown_url(source)
+        label = told = shown(source)
         data = fetch(source, max_bytes=limits.max_bytes)
     else:
-        data = _read_file(Path(source).expanduser(), label, limits)
+        data = _read_file(expanded(source), label, limits)
     _check_bytes(len(data), label, limits)
     found = decode(data, label, limits)
     carrier = data if _carries_depth(data) else None
-    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, shown, found.notes, carrier, found.orientation)
+    return Photo(found.pixels, found.alpha, _safe_name(name) or stem, told, found.notes, carrier, found.orientation)
 
 
 _DEPTH_MARKS = (b"ns.google.com/photos/1.0/depthmap/", b"/1.0/container/item/")
@@ -196,11 +199,23 @@ def open_photo(array: ArrayLike, *, name: str = DEFAULT_NAME) -> Photo:
 
 def name_of(source: str) -> str:
     """The stem for output names of a source as `load_photo` takes it: "photo" where it has none of its own."""
-    if source == STDIN:
-        return DEFAULT_NAME
-    if _SCHEME.match(source):
-        source = unquote(_split(source).path)
-    return _safe_name(Path(source).stem) or DEFAULT_NAME
+    return DEFAULT_NAME if source == STDIN else _safe_name(_path_of(source).stem) or DEFAULT_NAME
+
+
+def suffix_of(source: str) -> str:
+    """The suffix of a source as `load_photo` takes it, as safe in a name as the stem: such as ".jpg", or empty."""
+    suffix = _safe_name(_path_of(source).suffix.lstrip("."))
+    return f".{suffix}" if suffix else ""
+
+
+def _path_of(source: str) -> PurePath:
+    """The path in an address, or the path itself."""
+    return PurePath(unquote(_split(source).path) if _SCHEME.match(source) else source)
+
+
+def nameless() -> PhotoError:
+    """What is said of a photo whose name is empty, as that of a shell's variable that is not set."""
+    return PhotoError("the name of a photo is empty", "name a file")
 
 
 def _array_to_8bit(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -272,7 +287,7 @@ def _check_bytes(count: int, label: str, limits: Limits) -> None:
 def _nearest(path: Path) -> str:
     """ "did you mean" for a name with a slip in it."""
     try:
-        if not path.parent.is_dir():
+        if not is_folder(path.parent):
             return f"the folder {one_line(str(path.parent))} is not there either"
         names = {Path(entry.name).stem: entry.name for entry in os.scandir(path.parent) if is_photo_name(entry.name)}
     except OSError:
@@ -289,10 +304,16 @@ def _split(url: str) -> SplitResult:
         raise PhotoError("this is no address", "write it as https://host/photo.jpg") from None
 
 
-def _shown_url(url: str) -> str:
-    parts = _split(url)
+def shown(source: str) -> str:
+    """A source as it may be told in messages and logs: one line, and of an address no password and no query."""
+    if not _SCHEME.match(source):
+        return one_line(source)
+    try:
+        parts = _split(source)
+    except PhotoError:
+        return "an address"
     last = parts.path.rpartition("/")[2]
-    return one_line(f"{parts.scheme}://{parts.hostname}/…/{last}" if last else f"{parts.scheme}://{parts.hostname}")
+    return one_line(f"{parts.scheme}://{parts.hostname or ''}{f'/…/{last}' if last else ''}")
 
 
 def _safe_name(stem: str) -> str:
@@ -319,8 +340,8 @@ def list_photos(paths: Iterable[str], recursive: bool = False) -> list[str]:
     """
     found: dict[str, None] = {}
     for path in paths:
-        folder = Path(path).expanduser()
-        if path != STDIN and not _SCHEME.match(path) and folder.is_dir():
+        folder = expanded(path)
+        if path != STDIN and not _SCHEME.match(path) and is_folder(folder):
             found.update((str(file), None) for file in _photos_in(folder, recursive))
         else:
             found[path] = None

@@ -7,7 +7,8 @@ import re
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
@@ -223,16 +224,23 @@ def _formats_of(data: bytes) -> tuple[str, ...]:
 _open_lock = threading.Lock()
 
 
-def _open(data: bytes, label: str, stream: IO[bytes] | None = None) -> ImageFile.ImageFile:
-    """Read the header, of `stream` if it is given; `data` is then how that begins.
+@contextmanager
+def without_pillows_limit() -> Iterator[None]:
+    """Pillow opens what is larger than its own limit: whoever opens it checks the size, with a message of their own."""
+    with _open_lock:
+        pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillows_limit
 
-    Pillow's own limit is off meanwhile, for ours is checked next, with a message of our own.
-    """
+
+def _open(data: bytes, label: str, stream: IO[bytes] | None = None) -> ImageFile.ImageFile:
+    """Read the header, of `stream` if it is given; `data` is then how that begins. The size is not checked yet."""
     formats = _formats_of(data)
     # Of the many ways in which EXIF is broken Pillow writes a line to stderr each; the photo is none the worse.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
-    with _open_lock:
-        pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    with without_pillows_limit():
         try:
             return Image.open(io.BytesIO(data) if stream is None else stream, formats=formats)
         except UnidentifiedImageError:
@@ -247,8 +255,6 @@ def _open(data: bytes, label: str, stream: IO[bytes] | None = None) -> ImageFile
             raise PhotoError(f"{label} is not a photo{_looks_like(data)}", _EXPORT_HINT) from None
         except Exception as error:  # as in decode: the plugins' headers fail in any way
             raise _broken(label, _signature(data, _PHOTO_SIGNATURES), _why(error)) from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = pillows_limit
 
 
 def _signature(data: bytes, table: tuple[tuple[int, bytes, str], ...]) -> str:

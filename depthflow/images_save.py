@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from depthflow import paths
 from depthflow.errors import OutputError
 from depthflow.images_decode import one_line, reason
 
@@ -43,7 +44,7 @@ def save_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], path: str | Path,
     Raises:
         OutputError: no such format, pixels that the format cannot hold, no such folder, no permission, no space.
     """
-    target = Path(path).expanduser()
+    target = paths.expanded(path)
     _write_whole(target, _encode(pixels, target, quality))
 
 

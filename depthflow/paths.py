@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -38,9 +39,25 @@ def data(kind: Kind, *parts: str) -> Path:
     return data_root().joinpath(kind, *parts)
 
 
+def expanded(path: str | PathLike[str]) -> Path:
+    """The path with ~ and ~user written out. Where no such user is, ~ is a sign of the name like any other."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises RuntimeError there
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Whether a folder is there, as far as this user can see."""
+    # Not `is_dir` of pathlib: before Python 3.14 it fails on names that are too long and in folders that are closed.
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: str | PathLike[str]) -> bool:
+    """Whether something is there, as far as this user can see."""
+    return os.path.exists(path)  # noqa: PTH110 - as above
+
+
 def _folder(variable: str, default: str) -> Path:
     # An empty variable counts as unset, as the XDG rules have it.
-    return Path(os.environ.get(variable) or default).expanduser()
+    return expanded(os.environ.get(variable) or default)
 
 
 def config_dir() -> Path:

@@ -280,7 +280,7 @@ def _parse_value(key: str, text: str, *, source: str) -> Any:
     candidates: list[Any] = []
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = {}
     # A line break in the text could smuggle in more keys.
     if parsed.keys() == {"value"}:

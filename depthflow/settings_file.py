@@ -147,6 +147,9 @@ def parse_text(text: str, file: Path) -> dict[str, Any]:
             f"{file}:{line}: not valid TOML: {what[:1].lower()}{what[1:]}",
             'a line reads key = value, under a [section]; text stands in "quotes"',
         ) from None
+    except (RecursionError, ValueError) as error:  # ValueError: a number of more digits than Python reads
+        what = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{file}: not valid TOML: {what}") from None
 
 
 def _checked(edited: str, wanted: dict[str, Any]) -> str:

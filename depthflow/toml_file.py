@@ -9,6 +9,8 @@ from typing import Any
 
 from depthflow.errors import UsageError
 
+_HINT = "it is a text file of lines such as key = value, below a [section]"
+
 
 def _read(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
@@ -26,20 +28,33 @@ def read_toml(path: Path, *, max_bytes: int, what: str, read: Callable[[Path, in
     Raises:
         UsageError: not there, too large, not UTF-8 or not TOML; one line that begins with the path.
     """
-    hint = "it is a text file of lines such as key = value, below a [section]"
+    return parse_toml(read_text(path, max_bytes=max_bytes, what=what, read=read), str(path))
+
+
+def read_text(path: Path, *, max_bytes: int, what: str, read: Callable[[Path, int], bytes] = _read) -> str:
+    """A file's text. Args, Raises: as `read_toml`."""
     try:
         data = read(path, max_bytes + 1)
         if len(data) > max_bytes:
-            raise UsageError(f"{path}: larger than {max_bytes} bytes, which no {what} is", hint)
+            raise UsageError(f"{path}: larger than {max_bytes} bytes, which no {what} is", _HINT)
         # Some editors begin a file with a mark of its encoding.
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except UsageError:
-        raise
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file in UTF-8", hint) from None
-    except RecursionError:
-        raise UsageError(f"{path}: not valid TOML: nested too deep", hint) from None
+        raise UsageError(f"{path}: not a text file in UTF-8", _HINT) from None
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}", "look at its permissions") from None
+        why = f"there is no such {what}" if isinstance(error, FileNotFoundError) else error.strerror
+        raise UsageError(f"{path}: cannot be read: {why}", "check the path, and its permissions") from None
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """What a text says; `source` begins the message of what is wrong with it.
+
+    Raises:
+        UsageError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise UsageError(f"{source}: not valid TOML: nested too deep", _HINT) from None
     except ValueError as error:  # also numbers of more digits than Python reads
-        raise UsageError(f"{path}: not valid TOML: {error}", hint) from None
+        raise UsageError(f"{source}: not valid TOML: {error}", _HINT) from None

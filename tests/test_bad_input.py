@@ -162,6 +162,14 @@ def test_depth_that_is_no_picture(photo: Path, content: bytes | None, reason: st
     assert listing(photo.parent) == before
 
 
+def test_one_file_for_several_photos(photo: Path) -> None:
+    before = listing(photo.parent)
+    refused(
+        depthflow("render", photo, photo, "-o", "all.mp4", cwd=photo.parent), 2, "all.mp4: several photos", "-o all/"
+    )
+    assert listing(photo.parent) == before
+
+
 def test_one_depth_map_for_several_photos(photo: Path, depth_map: Path) -> None:
     done = depthflow("render", photo, photo, "--depth", depth_map, *SHORT, cwd=photo.parent)
     refused(done, 2, "--depth is for one photo", "photo.depth.png")

@@ -258,6 +258,10 @@ def test_a_photo_from_an_address(photo: Path, server: str) -> None:
     assert list(listing(cwd)) == ["my cat.mp4"]
     assert len(pixels(cwd / "my cat.mp4")) == 4
     refused(depthflow("render", f"{server}/album/dog.png", *SHORT, cwd=cwd), 3, "127.0.0.1", "404")
+    assert done.err.splitlines()[0].endswith("/…/my%20cat.png")
+    secret = f"{server.replace('://', '://me:secret@')}/dog.png?token=secret"
+    several = depthflow("render", secret, secret.replace("dog", "cat"), *SHORT, cwd=cwd)
+    assert "secret" not in done.err + several.out + several.err
     assert list(listing(cwd)) == ["my cat.mp4"]
 
 

@@ -102,7 +102,7 @@ FOLDER = '[[folders]]\nname = "a"\nin = "x"\nout = "y"\n'
         (FOLDER.replace('"a"', '"a/b"'), "folders.0.name: no name (got 'a/b'); up to 64 letters"),
         ('[[folders]]\nname = "a"\nin = "x"', "folders.0.out: field required"),
         ('[folders]\nname = "a"', "folders: a list is expected; write each as [[folders]]"),
-        ('[api]\nlisten = "8000"', "api.listen: '8000' is no HOST:PORT (got '8000'); write it as 127.0.0.1:8380"),
+        ('[api]\nlisten = "8000"', "api.listen: '8000' is no HOST:PORT; write it as 127.0.0.1:8380"),
         ('[hooks]\nafter_job = "rm -rf /"', "hooks.after_job: a list is expected (got 'rm -rf /'); write program and"),
         ('[[hooks.webhooks]]\nurl = "ftp://x"', "hooks.webhooks.0.url: no web address (got 'ftp://x'); write it as"),
         ('[logs]\nformat = "jsno"', "logs.format: input should be 'text' or 'json' (got 'jsno'); did you mean 'json'?"),

@@ -141,6 +141,7 @@ def test_a_second_daemon_on_one_folder_is_refused(folder: Path, daemons: Callabl
         (("in", "in"), 2, "would lie among the photos"),
         (("in", "."), 2, "would lie among the photos"),
         (("in", "out", "--preset", "vertiko"), 2, "did you mean 'vertigo'?"),
+        (("inn", "out"), 3, "inn: there is no such folder"),
     ],
 )
 def test_wrong_use_is_said_before_anything_is_made(folder: Path, args: tuple[str, ...], code: int, text: str) -> None:
@@ -148,3 +149,9 @@ def test_wrong_use_is_said_before_anything_is_made(folder: Path, args: tuple[str
     assert done.code == code
     assert text in done.err
     assert files(folder) == []
+
+
+def test_a_file_is_no_folder_to_watch(folder: Path) -> None:
+    (folder / "photo.jpg").touch()
+    done = depthflow("watch", "photo.jpg", "out", cwd=folder)
+    assert (done.code, "photo.jpg: is no folder" in done.err) == (3, True)

@@ -137,6 +137,18 @@ class TestDamage:
             got = cache.get(key(1))
             assert got is None or np.array_equal(got, depth(1))
 
+    def test_every_damage_to_the_archives_table_is_a_miss(self, cache: DepthCache) -> None:
+        cache.put(key(1), np.zeros((2, 2), np.float32))
+        file = cache.folder / f"{key(1)}.npz"
+        raw = file.read_bytes()
+        for spot in range(len(raw)):
+            for bits in (0x01, 0x40, 0xFF):  # of a flag, 1 says that the file is encrypted
+                damaged = bytearray(raw)
+                damaged[spot] ^= bits
+                file.write_bytes(bytes(damaged))
+                got = cache.get(key(1))
+                assert got is None or np.array_equal(got, np.zeros((2, 2)))
+
     @pytest.mark.parametrize(
         "content",
         [{"depth": np.zeros((3, 3))}, {"other": depth(1)}, {"depth": np.zeros(4, np.float32)},

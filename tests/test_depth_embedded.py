@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -41,6 +42,12 @@ WAYS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "HEIC": (lambda: heic(PIXELS, RAMP), True),
 }
 """How it is written, and whether its large numbers are near."""
+
+
+def with_document(xmp: str) -> bytes:
+    """The photo with an XMP document."""
+    payload = b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode()
+    return PHOTO[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + PHOTO[2:]
 
 
 def found_in(data: bytes, notes: list[str] | None = None, **spec: object) -> tuple[str, NDArray[np.float32]]:
@@ -169,6 +176,21 @@ class TestDamage:
         length = int.from_bytes(bomb[first - 2 : first], "big") + len(b"<!DOCTYPE l [<!ENTITY a 'b'>]>")
         bomb = bomb[: first - 2] + length.to_bytes(2, "big") + bomb[first:]
         assert embedded_depth(bomb) is not None, "the extended part is another document"
+
+    @pytest.mark.parametrize("encoding", ["shift_jis", "no-such"])
+    def test_metadata_that_claims_another_encoding(self, encoding: str) -> None:
+        space, data = "http://ns.google.com/photos/1.0/depthmap/", base64.b64encode(MAP).decode()
+        found = embedded_depth(
+            with_document(f'<?xml version="1.0" encoding="{encoding}"?><a xmlns:G="{space}" G:Data="{data}"/>')
+        )
+        assert found is not None
+        assert found.kind == "GDepth map"
+
+    def test_a_length_that_is_no_length(self) -> None:
+        space = "http://ns.google.com/photos/1.0/container/item/"
+        items = f'<b I:Semantic="Primary"/><b I:Semantic="Depth" I:Length="{"9" * 5000}"/>'
+        with pytest.raises(DepthError, match="not where the photo says"):
+            embedded_depth(with_document(f'<a xmlns:I="{space}">{items}</a>'))
 
     @pytest.mark.parametrize("way", WAYS)
     def test_flipped_bytes_never_crash(self, way: str) -> None:

@@ -260,17 +260,25 @@ class TestBad:
         np.save(tmp_path / "a.npy", array)
         self.bad(tmp_path / "a.npy", r"array|no pixels")
 
+    def test_no_program_is_run_for_what_only_has_a_pictures_suffix(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+        self.bad(tmp_path / "a.png", "not a picture that can be read")
+
     def test_pickles_are_not_run(self, tmp_path: Path) -> None:
         buffer = io.BytesIO()
         np.save(buffer, np.array([[{}]], object), allow_pickle=True)
         (tmp_path / "a.npy").write_bytes(buffer.getvalue())
         self.bad(tmp_path / "a.npy", "no depth map")
 
-    def test_headers_that_lie_about_their_size(self, tmp_path: Path) -> None:
-        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000), }"
+    @pytest.mark.parametrize("side", [10**6, pytest.param(10**200, id="beyond floats")])
+    def test_headers_that_lie_about_their_size(self, tmp_path: Path, side: int) -> None:
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (side, side)
         header += b" " * (64 - (10 + len(header) + 1) % 64) + b"\n"
-        (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header)
+        raw = b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header
+        (tmp_path / "a.npy").write_bytes(raw)
         self.bad(tmp_path / "a.npy", "too")
+        (tmp_path / "a.npy").write_bytes(raw.replace(b"}", b"("))
+        self.bad(tmp_path / "a.npy", "damaged or cut short")
         png = bytearray((save_depth(DEPTH, tmp_path / "b.png")).read_bytes())
         png[16:24] = struct.pack(">II", 60000, 60000)
         (tmp_path / "b.png").write_bytes(bytes(png))

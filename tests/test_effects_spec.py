@@ -104,6 +104,8 @@ def test_a_bad_option_is_refused_with_its_key_and_the_way_out(option, words):
         ({"caption": {"text": "漢字"}}, ["effects.caption.text", "字", "font"]),
         ({"watermark": {"file": "/nowhere.png"}}, ["effects.watermark.file", "/nowhere.png"]),
         ({"watermark": {"file": __file__}}, ["effects.watermark.file"]),
+        ({"watermark": {"file": "-"}}, ["effects.watermark.file: - is not there"]),
+        ({"watermark": {"file": "http://127.0.0.1:1/logo.png"}}, ["effects.watermark.file", "is not there"]),
     ],
 )
 def test_files_that_cannot_be_used_are_refused_before_any_work(part, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,10 +106,26 @@ def test_a_job_of_another_version(video: Path, tmp_path: Path) -> None:
 
     assert read_embedded({"comment": "holiday"}, video) is None
     assert read_embedded({"comment": f"DepthFlow {json.dumps(job_in(video))}"}, video) is not None
-    for text in (json.dumps(data), json.dumps(job_in(video) | {"warp": 1}), "{"):
+    for text in (json.dumps(data), json.dumps(job_in(video) | {"warp": 1}), "{", "[" * 200_000):
         with pytest.raises(ValueError, match=r"first\.mkv") as error:
             read_embedded({"comment": f"DepthFlow {text}"}, video)
         assert "another version" in error.value.hint  # type: ignore[attr-defined]
+
+
+def test_a_strangers_video_reaches_no_file_elsewhere(
+    video: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from depthflow.jobs import embedded
+    from depthflow.jobs.spec import JobSpec
+
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    secret.touch()
+    ways = (str(secret), os.path.relpath(secret, video.parent), "..", "-")
+    for photo in ways:
+        spec = JobSpec.parse({"photo": photo})
+        monkeypatch.setattr(embedded, "job_of", lambda _, spec=spec: spec)
+        with pytest.raises(ValueError, match="is neither beside it nor in the current folder"):
+            embedded.template(video, {"depth": {}, "motion": {}, "output": {}}, photo=None, audio=False)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm"])

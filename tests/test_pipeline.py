@@ -319,6 +319,22 @@ def test_a_preset_lies_over_the_settings_and_under_what_is_given(
     assert paths.data("config", "presets", "vertigo.toml").is_file()
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad", "fit", "fill"])
+@pytest.mark.parametrize("size", [(2000, 2), (2, 2000)], ids=["long", "high"])
+def test_a_photo_like_a_thread(tmp_path: Path, size: tuple[int, int], fit: str) -> None:
+    Image.new("RGB", size, (200, 100, 50)).save(tmp_path / "thread.png")
+    Image.new("L", size, 128).save(tmp_path / "thread.depth.png")
+    for name in ("a.mp4", "a.png"):
+        output = {"path": str(tmp_path / name), "size": "96x64", "fit": fit, "poster": 0 if name == "a.png" else None}
+        made = make(job(tmp_path / "thread.png", output)).outputs[0]
+        assert (made.width, made.height) == ((96, 64) if fit != "fit" else (96, 2) if size[0] > 2 else (2, 64))
+    if fit == "pad":
+        frame = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+        there = np.abs(frame - (200, 100, 50)).max(axis=2) < 20
+        assert there.any(axis=1).sum() == (1 if size[0] > 2 else 64)
+        assert there.any(axis=0).sum() == (96 if size[0] > 2 else 1)
+
+
 @pytest.fixture
 def tone(photo: Path) -> Path:
     """A second of 440 Hz."""
@@ -340,6 +356,14 @@ def test_sound_lasts_as_long_as_the_pictures(photo: Path, depth_map: Path, tone:
     video = seen(out)
     assert len(video.frames) == round(8 * seconds)
     assert video.audio_seconds == pytest.approx(seconds, abs=0.05)
+
+
+def test_files_in_the_home_folder(photo: Path, depth_map: Path, tone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(photo.parent))
+    monkeypatch.setenv("USERPROFILE", str(photo.parent))
+    files: dict[str, Any] = {"depth": {"file": str(depth_map)}, "audio": "~/tone.wav"}
+    made = make(job(Path("~/photo.png"), {"path": "~/loud.mp4", "duration": 0.25}, **files))
+    assert made.outputs[0].path == photo.with_name("loud.mp4")
 
 
 def test_sound_that_is_none(photo: Path, depth_map: Path, tone: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import wave
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_what_can_be_made_leaves_no_trace(photo: Path) -> None:
         ({"path": "HERE/a.mp4", "format": "prores"}, UsageError, r"a \.mp4 file cannot hold prores"),
         ({"path": "HERE/a.mov", "format": "prores", "target_bytes": 9999}, UsageError, "prores cannot be made to fit"),
         ({"path": "HERE/a.png", "poster": 3.0}, UsageError, "3 s is after the end of the clip"),
+        ({"path": "HERE/a.mp4", "duration": 3600, "loops": 1000}, UsageError, "28,800,000 frames are more than a clip"),
         ({"path": "HERE/a.png"}, UsageError, "one file cannot hold 4 PNG images"),
         ({"path": "HERE/a.mp4", "encoder": "libx265"}, UsageError, "libx265 does not make mp4 files"),
     ],
@@ -69,6 +71,15 @@ def test_outputs_that_cannot_be(photo: Path, output: dict[str, Any], error: type
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that refuses even root")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_no_device_and_no_pipe_is_replaced(photo: Path) -> None:
+    pipe = photo.parent / "pipe.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match=r"pipe\.mp4: is a device or a pipe"):
+        plan(photo, {"path": str(pipe), "overwrite": True})
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize("name", ["x.mp4", "frames"])
 def test_a_folder_that_cannot_be_written_is_told_before_the_photo_is_loaded(photo: Path, name: str) -> None:
     options = () if "." in name else ("--format", "png")

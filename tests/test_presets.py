@@ -221,6 +221,20 @@ def test_a_contact_sheet(photo, tmp_path):
     assert "is there already" in str(result.exception)
 
 
+def test_where_a_contact_sheet_cannot_go_is_said_before_anything_is_drawn(photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("depthflow.jobs.preview.make", lambda *_, **__: pytest.fail("something was drawn"))
+    sheet = photo / "sheet.png"
+    result = CliRunner().invoke(app, ["motions", "preview", "still", "--photo", str(photo), "-o", str(sheet)])
+    assert "part of the path is a file" in str(result.exception)
+
+
+@pytest.mark.gl
+def test_a_contact_sheet_makes_its_folder(photo, tmp_path):
+    sheet = tmp_path / "new" / "sheet.png"
+    run("motions", "preview", "still", "--photo", photo, "-o", sheet, "--side", 32)
+    assert sorted(file.name for file in sheet.parent.iterdir()) == ["sheet.png"]
+
+
 @pytest.mark.gl
 def test_a_moving_preview(photo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -211,6 +211,10 @@ class TestRefusals:
     def test_what_is_no_finite_number(self, user_file: Path, text: str) -> None:
         assert "output.fps" in refused(user_file, DEPTHFLOW_OUTPUT_FPS=text.strip()).message
 
+    @pytest.mark.parametrize("sign", ["9", "["])
+    def test_a_variable_that_python_does_not_read(self, user_file: Path, sign: str) -> None:
+        assert "output.fps" in refused(user_file, DEPTHFLOW_OUTPUT_FPS=sign * 5000).message
+
     def test_the_file_is_blamed_for_its_own_mistake_only(self, write: Callable[[str], Path]) -> None:
         file = write("[output]\nfps = 24\n")
         assert refused(file, DEPTHFLOW_CAMERA_FOV="200").message.startswith("DEPTHFLOW_CAMERA_FOV")
@@ -229,6 +233,11 @@ class TestRefusals:
         user_file.parent.mkdir()
         user_file.write_bytes(content)
         assert refused(user_file).message.startswith(f"{user_file}:{line}: not ")
+
+    @pytest.mark.parametrize("sign", ["9", "["])
+    def test_what_python_does_not_read(self, write: Callable[[str], Path], sign: str) -> None:
+        file = write(f"[output]\nfps = {sign * 5000}\n")
+        assert refused(file).message.startswith(f"{file}: not valid TOML: ")
 
     def test_what_cannot_be_read(self, user_file: Path) -> None:
         user_file.mkdir(parents=True)

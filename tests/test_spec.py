@@ -72,6 +72,9 @@ def test_the_published_schema_is_this_one():
         ('photo = "x"\n[[outputs]]\npath = "a.mp4"\n[[outputs]]\npath = "a.mp4"', ["same path"]),
         ('photo = "x"\n[motion]\neasing = "bouncy"', ["motion.easing", "bouncy", "ease-in-out"]),
         ("photo = ", ["not valid TOML"]),
+        pytest.param("photo = " + "[" * 5000, ["nested too deep"], id="deep"),
+        pytest.param("seed = " + "9" * 5000, ["not valid TOML"], id="digits"),
+        pytest.param("#" * (5 << 20), ["larger than"], id="large"),
     ],
 )
 def test_refused_with_file_key_and_way_out(tmp_path, text, words):
@@ -90,6 +93,14 @@ def test_json_must_be_an_object():
         JobSpec.from_json("[1]")
     with pytest.raises(UsageError, match="not valid JSON"):
         JobSpec.from_json("{")
+    with pytest.raises(UsageError, match="not valid JSON: nested too deep"):
+        JobSpec.from_json("[" * 200_000)
+
+
+def test_what_is_wrong_is_said_once():
+    with pytest.raises(UsageError) as caught:
+        JobSpec.parse({"photo": "x", "outputs": [{"size": "huge"}]})
+    assert caught.value.message.count("huge") == 1
 
 
 # -- the library -----------------------------------------------------------------------------------------------

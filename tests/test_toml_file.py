@@ -19,7 +19,7 @@ def test_a_mark_of_the_encoding_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "cannot be read: No such file or directory"),
+        (None, "cannot be read: there is no such motion"),
         (b"a" * 101, "larger than 100 bytes, which no motion is"),
         (b"\xff\xfe", "not a text file in UTF-8"),
         (b"a = ", "not valid TOML"),

@@ -11,9 +11,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from video_samples import moving, seen, write
 
 from depthflow.errors import InputError
+from depthflow.video import probe_images
 from depthflow.video.probe import has_sound, probe
 
 
@@ -82,6 +84,28 @@ def test_what_is_no_video(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match="text") as error:
         probe(path)
     assert "\n" not in str(error.value)
+
+
+def test_no_program_is_run_for_what_only_has_an_images_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.png"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(InputError, match=r"drawing\.png: is no image that can be read"):
+        probe(path)
+
+
+def test_frames_may_be_larger_than_pillows_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "large.png"
+    Image.new("L", (40, 30)).save(path)
+    for limit in (1000, 100):  # of which one and a half is warned of, and more than two refused
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        assert probe(path).width == 40
+        assert limit == Image.MAX_IMAGE_PIXELS
+    assert not recwarn.list
+    monkeypatch.setattr(probe_images, "_MOST_PIXELS", 1000)
+    with pytest.raises(InputError, match="40x30 pixels are too many"):
+        probe(path)
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

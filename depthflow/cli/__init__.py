@@ -5,11 +5,10 @@ from __future__ import annotations
 import atexit
 import copy
 import gc
+import io
 import os
 import sys
 import threading
-from importlib import import_module
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -24,7 +23,7 @@ from depthflow.cli.jobs import jobs
 from depthflow.cli.layers import layers
 from depthflow.cli.submit import submit
 from depthflow.cli.tail import tail
-from depthflow.errors import Cancelled, DepthFlowError
+from depthflow.errors import Cancelled, DepthFlowError, told
 
 EXIT_CODES = """
 Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 this machine cannot (no OpenGL, no ffmpeg, no space) ·
@@ -117,39 +116,29 @@ def run(program: typer.Typer = app) -> None:
     atexit.register(gc.freeze)
     # A pool of threads for matrices takes 0.06 s to set up; ours are 4x4.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _no_plugins()
+    # Whether a package extends pydantic is found out by reading the lists of all that is installed; nobody here does.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Names of files need not be text: what they have instead goes out as it came in.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         _narrowed(program, sys.argv[1:2])()
     except Cancelled:
         _say("stopped; nothing half-written is left")
         sys.exit(Cancelled.exit_code)
-    except DepthFlowError as error:
-        _say(f"error: {error.message}")
-        if error.hint:
-            _say(f"  hint: {error.hint}")
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Cancelled.exit_code)
     except BrokenPipeError:
         # The reader of our output went away, as `head` does.
         sys.stderr.close()
         sys.exit(0)
-
-
-def _no_plugins() -> None:
-    """Nobody extends pydantic here: it need not read the lists of all that is installed, nor load what reads them."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    name = "pydantic.plugin._loader"  # imports importlib.metadata, which can read mail: 12 ms
-
-    def real(wanted: str) -> object:
-        if wanted.startswith("__"):  # `import` asks for some
-            raise AttributeError(wanted)
-        sys.modules.pop(name, None)
-        return getattr(import_module(name), wanted)
-
-    stand_in = ModuleType(name)
-    stand_in.get_plugins, stand_in.__getattr__ = tuple, real  # type: ignore[attr-defined, method-assign]
-    sys.modules.setdefault(name, stand_in)
+    except (DepthFlowError, OSError) as raised:
+        # What the system refuses where nobody thought of it: a name that is too long, standard output on a full disk.
+        error = told(raised)
+        _say(f"error: {error.message}")
+        if error.hint:
+            _say(f"  hint: {error.hint}")
+        sys.exit(error.exit_code)
 
 
 def _narrowed(program: typer.Typer, asked: list[str]) -> typer.Typer:

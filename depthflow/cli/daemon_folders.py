@@ -203,9 +203,10 @@ def _find(config: Path | None, name: str) -> tuple[Path, str, int]:
     needs_extra()
     from depthflow_daemon.config import settings_file
 
+    from depthflow.paths import expanded
     from depthflow.settings_file import parse_text, read_text
 
-    file = (config or settings_file()).expanduser()
+    file = expanded(config or settings_file())
     text = read_text(file)
     folders = parse_text(text, file).get("folders", [])
     names = [str(each.get("name")) if isinstance(each, dict) else "" for each in folders]
@@ -298,7 +299,9 @@ def _absolute(place: Path) -> str:
     """From where the command is given; the settings file may lie elsewhere. Tidied as text, as the settings are."""
     import os
 
-    return os.path.normpath(Path.cwd() / place.expanduser())
+    from depthflow.paths import expanded
+
+    return os.path.normpath(Path.cwd() / expanded(place))
 
 
 def _facts(folder: FolderSettings) -> dict[str, Any]:

@@ -132,9 +132,9 @@ class _Talk:
         self._print("error", kind=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)
 
     def _print(self, event: str, **facts: Any) -> None:
-        import json
+        from depthflow.cli.show import json_line
 
-        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+        print(json_line({"event": event, "photo": self._photo, **facts}), flush=True)
 
 
 def _variant(*, raw: bool, invert: bool, colormap: str | None) -> str:
@@ -153,6 +153,7 @@ def _target(
     """
     from depthflow.errors import UnknownNameError, UsageError
     from depthflow.images import name_of
+    from depthflow.paths import expanded, is_folder
 
     suffix = ""
     if name is not None:
@@ -162,11 +163,11 @@ def _target(
         if implied is not None and bits not in (None, implied):
             raise UsageError(f"--format {name} has {implied} bits, not {bits}", "leave one of them out")
         bits = implied or bits
-    if output is None or output.is_dir() or str(output).endswith(("/", "\\")):
+    if output is None or is_folder(output) or str(output).endswith(("/", "\\")):
         folder = output
         if folder is None:
             local = photo != "-" and "://" not in photo
-            folder = Path(photo).expanduser().parent if local else Path()
+            folder = expanded(photo).parent if local else Path()
         return folder / f"{name_of(photo)}.depth{variant}{suffix or '.png'}", bits
     known = {".tif": ".tiff"}.get(output.suffix.lower(), output.suffix.lower())
     if suffix and known and known != suffix:
@@ -224,7 +225,7 @@ def _run(
     job["depth"] |= {key: value for key, value in options.items() if value is not None}
     spec = JobSpec.parse(job, source="options").depth
     overwrite = settings.output.overwrite if overwrite is None else overwrite
-    if source != "-" and "://" not in source and _same(Path(source), target):
+    if source != "-" and "://" not in source and _same(source, target):
         raise UsageError(f"{target}: that is the photo itself", "give another name with -o")
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: already there", "add --overwrite, or choose another name with -o")
@@ -265,8 +266,10 @@ def _run(
     )
 
 
-def _same(photo: Path, target: Path) -> bool:
+def _same(photo: str, target: Path) -> bool:
+    from depthflow.paths import expanded
+
     try:
-        return photo.expanduser().samefile(target)
+        return expanded(photo).samefile(target)
     except OSError:
         return False

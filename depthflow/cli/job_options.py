@@ -269,6 +269,7 @@ def wanted(
     Raises:
         UsageError: they contradict each other, or name something that is not there.
     """
+    from depthflow import paths
     from depthflow.api import build_spec, view_part
     from depthflow.errors import UsageError
     from depthflow.jobs.amounts import parse_bitrate, parse_bytes
@@ -277,6 +278,7 @@ def wanted(
     from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
     from depthflow.jobs.planning import ending, format_of
+    from depthflow.video.formats import looks_like_a_file
 
     photos = [*(photos or ()), *([] if listed is None else _listed(listed))]
     if not photos and like is None:
@@ -288,8 +290,12 @@ def wanted(
     # A folder that is there takes a video, but the images of one photo go into the folder that is named.
     images = format in ("png", "jpg") and poster is None
     into_folder = output is not None and (
-        batch or (Path(output).is_dir() and not images) or output.endswith(("/", os.sep))
+        batch or (paths.is_folder(paths.expanded(output)) and not images) or output.endswith(("/", os.sep))
     )
+    if batch and output is not None and looks_like_a_file(output) and not paths.is_folder(paths.expanded(output)):
+        raise UsageError(
+            f"{output}: several photos go into a folder, and this names a file", f"-o {Path(output).stem}/"
+        )
     parts: dict[str, dict[str, Any]] = {
         "depth": {
             "model": model,
@@ -360,7 +366,7 @@ def wanted(
     resolve(spec)  # a motion that is not there is said once, and not for every photo
     info = format_of(spec.outputs[0])
     if batch or into_folder:
-        folder = Path(output).expanduser() if output is not None else None
+        folder = paths.expanded(output) if output is not None else None
         items = collect(photos, ending=ending(info, spec.outputs[0]), folder=folder, recursive=recursive)
     else:
         items = [Item(photos[0], None)]
@@ -370,12 +376,14 @@ def wanted(
 def _listed(file: str) -> list[str]:
     from depthflow.errors import UsageError
     from depthflow.jobs.batch import read_list
+    from depthflow.paths import expanded
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else expanded(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        why = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(
-            f"{file}: the list cannot be read: {error}", "a file with the name of a photo on each line"
+            f"{file}: the list cannot be read: {why}", "a file with the name of a photo on each line"
         ) from None
     photos = read_list(text)
     if not photos:

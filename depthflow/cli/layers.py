@@ -75,6 +75,7 @@ def layers(
 
 def _beside(photo: str) -> Path:
     from depthflow.images import name_of
+    from depthflow.paths import expanded
 
     name = f"{name_of(photo)}-layers"
-    return Path(name) if photo == "-" or "://" in photo else Path(photo).expanduser().with_name(name)
+    return Path(name) if photo == "-" or "://" in photo else expanded(photo).parent / name

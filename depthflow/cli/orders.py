@@ -20,6 +20,7 @@ from depthflow.jobs.batch import Item
 from depthflow.jobs.depth import is_local
 from depthflow.jobs.pipeline import Result
 from depthflow.jobs.spec import JobSpec
+from depthflow.paths import expanded
 from depthflow.progress import Report
 
 
@@ -71,7 +72,7 @@ def inputs(spec: JobSpec) -> list[str]:
 
 
 def _whole(file: str | Path | None) -> str | None:
-    return None if file is None else str(Path(file).expanduser().absolute())
+    return None if file is None else str(expanded(file).absolute())
 
 
 def order_of(sender: Sender, wanted: Wanted, item: Item) -> Order:
@@ -79,7 +80,7 @@ def order_of(sender: Sender, wanted: Wanted, item: Item) -> Order:
     spec = complete(wanted.job(item))
     output = spec.outputs[0]
     by_path = all(sender.sees(file) for file in inputs(spec))
-    place = None if output.path is None else Path(output.path).expanduser().absolute()
+    place = None if output.path is None else expanded(output.path).absolute()
     written_there = by_path and place is not None and sender.sees(str(place))
     path = str(place) if written_there else None
     spec = spec.with_(outputs=[output.model_copy(update={"path": path}), *spec.outputs[1:]])

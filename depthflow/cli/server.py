@@ -56,8 +56,9 @@ def connected(server: str | None, token_file: Path | None) -> Client:
 
     from depthflow.client import Client
     from depthflow.client.address import read_token
+    from depthflow.paths import expanded
 
-    token = None if os.environ.get("DEPTHFLOW_TOKEN") or token_file is None else read_token(token_file.expanduser())
+    token = None if os.environ.get("DEPTHFLOW_TOKEN") or token_file is None else read_token(expanded(token_file))
     return Client(server, token=token)
 
 

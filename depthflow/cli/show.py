@@ -70,9 +70,22 @@ def bytes_text(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
+def json_line(data: dict[str, Any]) -> str:
+    """JSON in one line, as readable as may be: what is no text in a file's name is escaped, and so is all else then."""
+    line = json.dumps(data, ensure_ascii=False)
+    return line if line.isascii() or line.encode(errors="replace").decode() == line else json.dumps(data)
+
+
+def _shown(photo: str) -> str:
+    """The photo's name for people: what stands on standard error may end in a log."""
+    from depthflow.images import shown
+
+    return shown(photo)
+
+
 def _error_lines(photo: str, error: DepthFlowError) -> list[str]:
     # Most messages name the file already.
-    name = "" if photo in error.message else f"{photo}: "
+    name = "" if photo in error.message else f"{_shown(photo)}: "
     return [f"error: {name}{error.message}", *([f"  hint: {error.hint}"] if error.hint else [])]
 
 
@@ -103,7 +116,7 @@ class PlainLines(Errors):
     def begin(self, photo: str, number: int, total: int) -> None:
         self._stage, self._tenth = "", -1
         count = f" ({number} of {total})" if total > 1 else ""
-        print(f"{photo}{count}", file=sys.stderr, flush=True)
+        print(f"{_shown(photo)}{count}", file=sys.stderr, flush=True)
 
     def report(self, progress: Progress) -> None:
         if progress.warning:
@@ -124,7 +137,11 @@ class PlainLines(Errors):
             print(line, flush=True)
 
     def skipped(self, photo: str, output: Path) -> None:
-        print(f"{photo}: skipped, {output} is already there (--overwrite replaces it)", file=sys.stderr, flush=True)
+        print(
+            f"{_shown(photo)}: skipped, {output} is already there (--overwrite replaces it)",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class BarsDisplay(Errors):
@@ -153,7 +170,7 @@ class BarsDisplay(Errors):
 
         self._clear()
         count = f" ({number} of {total})" if total > 1 else ""
-        self._console.print(Text(f"{photo}{count}", style="bold"))
+        self._console.print(Text(f"{_shown(photo)}{count}", style="bold"))
         self._bars.start()
 
     def report(self, progress: Progress) -> None:
@@ -184,7 +201,9 @@ class BarsDisplay(Errors):
 
     def skipped(self, photo: str, output: Path) -> None:
         self._clear()
-        self._console.print(f"{photo}: skipped, {output} is already there (--overwrite replaces it)", markup=False)
+        self._console.print(
+            f"{_shown(photo)}: skipped, {output} is already there (--overwrite replaces it)", markup=False
+        )
 
     def close(self) -> None:
         self._clear()
@@ -225,7 +244,7 @@ class Json(Errors):
         self.tell("skipped", output=str(output))
 
     def tell(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, "photo": self._photo, **facts}, ensure_ascii=False), flush=True)
+        print(json_line({"event": event, "photo": self._photo, **facts}), flush=True)
 
 
 class JsonLines(Json):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from depthflow.cli.show import Display
-from depthflow.errors import BatchError, Cancelled, DepthFlowError
+from depthflow.errors import BatchError, Cancelled, DepthFlowError, told
 from depthflow.jobs.pipeline import Result
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken, Report
@@ -61,11 +61,12 @@ def run_all(tasks: Sequence[Task[T]], shown: Display[T], *, batch: bool) -> None
         shown.begin(task.photo, number, len(tasks))
         try:
             result = task.run(shown.report)
-        except Cancelled:
+        except (Cancelled, BrokenPipeError):
             raise
-        except DepthFlowError as error:
+        except (DepthFlowError, OSError) as raised:
+            error = told(raised)
             if not batch and not shown.for_programs:
-                raise
+                raise error from None
             shown.failed(task.photo, error)
             if not batch:
                 sys.exit(error.exit_code)

@@ -32,6 +32,8 @@ def watch(
     (docs/daemon.md). Ctrl-C lets running jobs end; a second one gives them back to the queue.
     """
     needs_extra()
+    if once or folder.exists():
+        _check(folder)
     from depthflow_daemon.config import ApiSettings, DaemonSettings, EngineSettings, FolderSettings
     from depthflow_daemon.logs import Log
     from depthflow_daemon.service import Service, store_for
@@ -50,3 +52,12 @@ def watch(
     )
     with Log(settings.logs):
         Service(settings, once=once).run()
+
+
+def _check(folder: Path) -> None:
+    """Raises InputError: nothing can be dropped there. A folder that is not there yet is waited for, but for `once`."""
+    from depthflow.errors import InputError
+
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "there is no such folder"
+        raise InputError(f"{folder}: {what}", "name the folder that photos are dropped into")

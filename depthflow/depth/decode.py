@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import tempfile
 import warnings
@@ -20,6 +21,8 @@ MAX_PIXELS = 200_000_000
 MAX_BYTES = 2_000_000_000
 
 _KINDS = "use PNG (8 or 16 bits), TIFF, EXR, NPY or PFM"
+_PICTURES = ("PNG", "TIFF", "JPEG", "WEBP", "PPM", "BMP", "GIF", "JPEG2000", "AVIF", "TGA")
+"""Of the formats that Pillow knows; some of the others run other programs (EPS)."""
 _EXR_NAMES = ("z", "depth", "disparity", "y", "v", "l")
 _ALIKE = 2.5 / 255
 """Channels of a grey picture may differ by this after a lossy save."""
@@ -103,7 +106,7 @@ def _grey(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def picture(raw: bytes) -> NDArray[Any]:
-    """A grey PNG, TIFF, JPEG, WebP, PGM or whatever else Pillow knows, (H, W) in its own type.
+    """A grey PNG, TIFF, JPEG, WebP, PGM and the like, (H, W) in its own type.
 
     Raises:
         ValueError: damaged, no picture, too large, or coloured; names no file.
@@ -114,7 +117,7 @@ def picture(raw: bytes) -> NDArray[Any]:
         with warnings.catch_warnings():
             # Of too many pixels (MAX_PIXELS decides) and of odd tags (the decoder decides).
             warnings.simplefilter("ignore")
-            return _pillow(Image.open(io.BytesIO(raw)), raw)
+            return _pillow(Image.open(io.BytesIO(raw), formats=_PICTURES), raw)
     except UnidentifiedImageError:
         # Pillow knows no TIFF of 64-bit floats.
         if raw[:4] in (b"II*\0", b"MM\0*") and (values := _opencv(raw)) is not None:
@@ -122,8 +125,9 @@ def picture(raw: bytes) -> NDArray[Any]:
         raise _BadFileError("damaged, or not a picture that can be read as a depth map") from None
     except Image.DecompressionBombError:
         raise _BadFileError("the depth map claims far too many pixels") from None
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError) as error:
-        # Pillow's decoders raise all of these for damaged files.
+    except (_BadFileError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever they stumble over
         raise _damaged(error) from None
 
 
@@ -197,11 +201,13 @@ def _npy(raw: bytes) -> NDArray[Any]:
         shape, _, dtype = read(file)
         if dtype.hasobject or dtype.kind not in "uif":
             raise _BadFileError(f"an array of {dtype} is no depth map", "save it as float32 or uint16")
-        if int(np.prod(shape, dtype=np.float64)) > MAX_PIXELS * 4:
+        if math.prod(shape) > MAX_PIXELS * 4:
             raise _BadFileError("the array is too large")
         file.seek(0)
         values: NDArray[Any] = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
+    except (_BadFileError, MemoryError):
+        raise
+    except Exception as error:  # the header is Python, and fails in any way
         raise _damaged(error) from None
     if values.ndim == 3 and values.shape[0] == 1:
         values = values[0]

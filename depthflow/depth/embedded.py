@@ -36,6 +36,8 @@ _DD_DEPTH = "http://ns.google.com/photos/dd/1.0/depthmap/"
 _ITEM = re.compile(r"^http://ns\.google\.com/photos/(dd/)?1\.0/container/item/$")
 _APPLE_TYPE = re.compile(rb"AuxiliaryImageType(?:>|\s*=\s*[\"'])[^<\"']*?(disparity|depth)", re.IGNORECASE)
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
+_MOST_PICTURES = 100
+"""In one file; what is behind them is not looked at."""
 _UNIFORM_Z = 2
 """depth_representation_type of HEVC (H.265, G.14.3.3) whose samples grow with distance; the others are inverse."""
 
@@ -72,10 +74,10 @@ def embedded_depth(data: bytes) -> Embedded | None:
 # -- JPEG ------------------------------------------------------------------------------------------------------
 
 
-def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
-    """(marker, payload) of what stands before a JPEG's pixels, and where its first picture ends."""
+def _segments(data: bytes, start: int = 0) -> tuple[list[tuple[int, bytes]], int]:
+    """(marker, payload) of what stands before the pixels of the JPEG that begins at `start`, and where it ends."""
     found: list[tuple[int, bytes]] = []
-    at = 2
+    at = start + 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         found.append((data[at + 1], data[at + 4 : at + 2 + length]))
@@ -99,8 +101,10 @@ def _xmp(segments: list[tuple[int, bytes]]) -> Iterator[ElementTree.Element]:
         # Entities are no part of XMP, and a way to fill the memory.
         if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
             continue
+        # UTF-8 it is in a JPEG: in another encoding the look for entities would be blind.
+        parser = ElementTree.XMLParser(encoding="utf-8")  # noqa: S314 - without entities, see above
         try:
-            yield ElementTree.fromstring(document.strip(b"\0 \r\n\t"))  # noqa: S314 - without entities, see above
+            yield ElementTree.fromstring(document.strip(b"\0 \r\n\t"), parser)  # noqa: S314
         except ElementTree.ParseError:
             continue
 
@@ -168,7 +172,7 @@ def _appended(items: list[Properties], number: int, data: bytes, end: int) -> by
 
 
 def _whole(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+    return int(text) if text and len(text) <= 20 and text.isdecimal() else 0
 
 
 def _by_range(raw: bytes, properties: Properties) -> F32:
@@ -197,15 +201,16 @@ def _number(text: str | None) -> float:
 
 def _further_jpeg(data: bytes, end: int) -> Embedded | None:
     """Apple's JPEGs: pictures one after the other, each telling in its own XMP what it is."""
-    start = data.find(_JPEG, end)
-    while start >= 0:
-        segments, length = _segments(data[start:])
+    for _ in range(_MOST_PICTURES):
+        start = data.find(_JPEG, end)
+        if start < 0:
+            break
+        segments, end = _segments(data, start)
         for marker, payload in segments:
             if marker == 0xE1 and (found := _APPLE_TYPE.search(payload)):
-                values = _unit(data[start : start + length])
+                values = _unit(data[start:end])
                 nearer = found[1].lower() == b"disparity"
                 return Embedded(values if nearer else 1 - values, "Apple depth map")
-        start = data.find(_JPEG, start + length)
     return None
 
 
@@ -224,7 +229,7 @@ def _heif(data: bytes) -> Embedded | None:
         image = best.to_pillow()
         image.load()
         kind = (best.info.get("metadata") or {}).get("representation_type", 0)
-    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
+    except Exception as error:  # as when it decodes a photo
         raise DepthError(f"the depth map inside the photo is damaged ({error})") from None
     values = np.asarray(image)
     full = 255.0 if values.dtype == np.uint8 else 65535.0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depthflow import paths
 from depthflow.depth.decode import decode
 from depthflow.depth.tensors import PERCENTILE, normalise
 from depthflow.errors import DepthError, OutputError, UnknownNameError, UsageError
@@ -55,7 +56,7 @@ def load_depth(
     Raises:
         DepthError: missing, empty, damaged, in colour, undefined for the most part, or of another shape.
     """
-    path = Path(path).expanduser()
+    path = paths.expanded(path)
     values = decode(path)
     if photo_size is not None and not stretch:
         check_shape(path, (values.shape[1], values.shape[0]), photo_size)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -16,7 +15,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from depthflow import paths
-from depthflow.errors import DepthError, UnknownNameError
+from depthflow.errors import DepthError, UnknownNameError, UsageError
+from depthflow.toml_file import read_toml
 
 SCHEMA = 1
 FILE_NAME = "registry.toml"
@@ -30,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Triple = tuple[float, float, float]
 Side = Annotated[int, Field(ge=1, le=8192)]
 
+_MAX_BYTES = 1 << 20
 _IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
@@ -194,7 +195,7 @@ class ModelInfo(_Table):
             return found
         if self.source == "export":
             raise DepthError(f"model {self.name!r} is not on this computer", self.pull_hint)
-        file = Path(self.file).expanduser() if self.source == "local" else Path(self.file)
+        file = paths.expanded(self.file) if self.source == "local" else Path(self.file)
         if self.source == "local" and file.is_absolute():
             return file
         folder = self.registry.parent if self.registry else Path.cwd()
@@ -251,10 +252,7 @@ def read_pulled(file: Path) -> dict[str, Pulled]:
 
 
 def _read(file: Path) -> tuple[dict[str, ModelInfo], dict[str, Pulled]]:
-    try:
-        data: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DepthError(f"{file}: cannot be read: {error}") from None
+    data = _table(file)
     if data.get("schema", SCHEMA) != SCHEMA:
         raise DepthError(
             f"{file}: schema {data['schema']!r} is not {SCHEMA}",
@@ -269,6 +267,13 @@ def _read(file: Path) -> tuple[dict[str, ModelInfo], dict[str, Pulled]]:
         for name, table in _tables(data, "pulled", file).items()
     }
     return models, pulled
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        return read_toml(file, max_bytes=_MAX_BYTES, what="registry of networks")
+    except UsageError as error:
+        raise DepthError(error.message, error.hint) from None
 
 
 def _tables(data: dict[str, Any], key: str, file: Path) -> dict[str, Any]:
@@ -367,7 +372,7 @@ def find_model(name_or_path: str, models: dict[str, ModelInfo] | None = None) ->
     if name_or_path in models:
         return models[name_or_path]
     if name_or_path.lower().endswith(".onnx"):
-        file = Path(name_or_path).expanduser().resolve()
+        file = paths.expanded(name_or_path).resolve()
         if not file.is_file():
             raise DepthError(f"{name_or_path}: no such model file", "check the path, or see: depthflow models list")
         for info in models.values():
@@ -388,10 +393,7 @@ def described(file: Path) -> ModelInfo:
     beside = file.with_suffix(".toml")
     table: dict[str, Any] = {}
     if beside.is_file():
-        try:
-            table = tomllib.loads(beside.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DepthError(f"{beside}: cannot be read: {error}") from None
+        table = _table(beside)
     for key in ("source", "file", "hub", "torch"):
         if key in table:
             raise DepthError(f"{beside}: {key}: the file beside this one is meant, leave the key out")

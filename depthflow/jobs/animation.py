@@ -15,6 +15,9 @@ from depthflow.scene import evaluate
 from depthflow.scene.camera import Camera
 from depthflow.scene.motion import Motion, Timing, rounds, values
 
+MOST_FRAMES = 2_000_000
+"""Of a clip: the numbers of each take 1 kB of memory; 18 hours at 30 frames a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Animation:
@@ -40,6 +43,11 @@ def rest_camera(spec: JobSpec) -> Camera:
 def timing_of(spec: JobSpec, output: OutputSpec) -> Timing:
     """How the job's motion lies over an output's frames."""
     asked = spec.motion
+    if output.frames > MOST_FRAMES:
+        raise UsageError(
+            f"output: {output.frames:,} frames are more than a clip may have, {MOST_FRAMES:,}",
+            "fewer loops, a shorter output.duration, or a lower output.fps",
+        )
     frames = output.frames // output.loops
     hold = round(asked.hold * output.fps)
     if hold >= frames:

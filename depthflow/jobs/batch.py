@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
+from depthflow import paths
 from depthflow.errors import PhotoError
-from depthflow.images import list_photos, name_of
+from depthflow.images import list_photos, name_of, nameless, suffix_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class Item:
 
 def is_batch(photos: Sequence[str]) -> bool:
     """More than one photo is meant, even if only one is found."""
-    return len(photos) != 1 or Path(photos[0]).is_dir() or _is_pattern(photos[0])
+    return len(photos) != 1 or paths.is_folder(paths.expanded(photos[0])) or _is_pattern(photos[0])
 
 
 def _is_pattern(entry: str) -> bool:
-    return any(sign in entry for sign in "*?[") and "://" not in entry and not Path(entry).expanduser().exists()
+    return any(sign in entry for sign in "*?[") and "://" not in entry and not paths.exists(paths.expanded(entry))
 
 
 def expanded(photos: Sequence[str]) -> list[str]:
@@ -45,7 +46,7 @@ def expanded(photos: Sequence[str]) -> list[str]:
         if not _is_pattern(entry):
             found.append(entry)
             continue
-        matches = sorted(glob(str(Path(entry).expanduser()), recursive=True))  # noqa: PTH207 - it may begin at any folder
+        matches = sorted(glob(str(paths.expanded(entry)), recursive=True))  # noqa: PTH207 - it may begin at any folder
         if not matches:
             raise PhotoError(f"{entry}: no file matches", "in a pattern, ** stands for folders within folders")
         found += matches
@@ -54,7 +55,9 @@ def expanded(photos: Sequence[str]) -> list[str]:
 
 def read_list(text: str) -> list[str]:
     """Photos that are named one a line, or each ended by a NUL, as `find -print0` does; empty lines are passed over."""
-    return [line for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()]
+    # Not splitlines: it also splits at signs that may stand in a name.
+    lines = text.split("\0") if "\0" in text else [line.removesuffix("\r") for line in text.split("\n")]
+    return [line for line in lines if line.strip()]
 
 
 def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursive: bool = False) -> list[Item]:
@@ -69,12 +72,14 @@ def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursiv
         folder: where results go; None puts them beside their photos.
 
     Raises:
-        PhotoError: a folder without photos.
+        PhotoError: a folder without photos, or an empty name.
     """
     found: list[tuple[str, Path]] = []
     for entry in photos:
-        top = Path(entry).expanduser()
-        if "://" not in entry and entry != "-" and top.is_dir():
+        if not entry:
+            raise nameless()
+        top = paths.expanded(entry)
+        if "://" not in entry and entry != "-" and paths.is_folder(top):
             inside = list_photos([entry], recursive)
             if not inside:
                 deeper = "" if recursive else "; --recursive looks into sub-folders"
@@ -92,7 +97,7 @@ def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursiv
     for (photo, place), path in zip(found, wanted, strict=True):
         output = path
         if path in twice or _same(path, photo):
-            kind = Path(photo).suffix.lstrip(".").lower() or "photo"
+            kind = suffix_of(photo).lstrip(".").lower() or "photo"
             output = place / f"{name_of(photo)}-{kind}{ending}"
             number = 2
             while output in taken:
@@ -104,4 +109,4 @@ def collect(photos: Sequence[str], *, ending: str, folder: Path | None, recursiv
 
 
 def _same(path: Path, photo: str) -> bool:
-    return path == Path(photo).expanduser()
+    return path == paths.expanded(photo)

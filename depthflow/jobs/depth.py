@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from depthflow import paths
 from depthflow.images import Photo
 from depthflow.jobs.spec import DepthSpec
 
@@ -112,7 +113,7 @@ def check_named(spec: DepthSpec) -> None:
     Raises:
         DepthError: it is not there.
     """
-    if spec.file is not None and not Path(spec.file).expanduser().exists():
+    if spec.file is not None and not paths.exists(paths.expanded(spec.file)):
         from depthflow.errors import DepthError
 
         raise DepthError(f"{spec.file}: no such depth file", "check the path")
@@ -148,7 +149,7 @@ def find_depth(
         warn(f"depth from {file}, which lies beside the photo")
     depth = begun.result() if spec.file is not None and begun is not None else _read(spec, file)
     if not spec.stretch:
-        check_shape(Path(file).expanduser(), (depth.shape[1], depth.shape[0]), photo.size)
+        check_shape(paths.expanded(file), (depth.shape[1], depth.shape[0]), photo.size)
     _warn_if_flat(depth, str(file), spec, warn)
     return Found(depth, "file", str(file))
 
@@ -199,7 +200,7 @@ def _beside(source: str) -> Path | None:
     """The depth map that lies beside a photo's file; photos of memory, standard input and the web have no file."""
     from depthflow.depth.files import sidecar
 
-    file = Path(source).expanduser()
+    file = paths.expanded(source)
     return sidecar(file) if is_local(source) and file.is_file() else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -14,6 +15,7 @@ from depthflow.errors import PhotoError, UsageError
 from depthflow.images import load_photo
 from depthflow.jobs.colours import rgb
 from depthflow.jobs.effects_spec import CaptionSpec, EffectsSpec, WatermarkSpec, corner
+from depthflow.paths import expanded
 from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of
 from depthflow.scene.parameters import TABLE
 
@@ -155,7 +157,7 @@ def _font(file: str | None, height: int) -> FreeTypeFont:
     from PIL import ImageFont
 
     try:
-        font = ImageFont.load_default(height) if file is None else ImageFont.truetype(file, height)
+        font = ImageFont.load_default(height) if file is None else ImageFont.truetype(expanded(file), height)
     except (OSError, ValueError, ImportError) as error:
         raise UsageError(
             f"effects.caption.font: {file or 'the default font'} cannot be used: {error}",
@@ -206,7 +208,7 @@ def _watermark(spec: WatermarkSpec, size: Size, largest: float) -> Overlay | Non
     if spec.file is None:
         return None
     try:
-        picture = load_photo(spec.file)
+        picture = load_photo(Path(spec.file))  # a path, which is no address
     except PhotoError as error:
         raise PhotoError(f"effects.watermark.file: {error.message}", error.hint) from None
     alpha = np.full(picture.pixels.shape[:2], 255, np.uint8) if picture.alpha is None else picture.alpha

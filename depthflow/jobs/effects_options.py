@@ -101,5 +101,5 @@ def _value(name: str, text: str) -> Any:
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

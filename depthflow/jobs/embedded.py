@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from depthflow.errors import InputError, UsageError
@@ -116,8 +116,9 @@ def _make_way(output: dict[str, Any], given: set[str], options: Mapping[str, Any
 
 
 def _found(name: str, video: Path, what: str, hint: str) -> str:
-    """The path of a file of which the job knows the name only."""
-    if name != "-":
+    """The path of a file of which the job knows the name only; folders that a stranger wrote into it are left out."""
+    name = PurePath(name).name
+    if name not in ("", "-"):
         for folder in (video.parent, Path()):
             if (folder / name).is_file():
                 return str(folder / name)

@@ -75,7 +75,7 @@ def find(kind: Kind, name: str) -> Path:
         UnknownNameError: nothing has that name; it carries the nearest one.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
-        path = Path(name).expanduser()
+        path = paths.expanded(name)
         if not path.is_file():
             raise UsageError(
                 f"{name}: there is no such {kind[:-1]} file", f"check the path, or take a name: depthflow {kind} list"
@@ -107,7 +107,7 @@ def load_timeline(path: str | Path) -> Timeline:
     Raises:
         UsageError: not there, or it has unknown keys or values that are not allowed; names file, track and key.
     """
-    file = Path(path).expanduser()
+    file = paths.expanded(path)
     if not file.is_file():
         raise UsageError(f"{path}: there is no such timeline file")
     return checked(TypeAdapter(Timeline).validate_python, _read(file), _Files, str(file), prefix=("timeline",))
@@ -130,7 +130,7 @@ def load_preset(name: str) -> Preset:
     description = data.pop("description", "")
     if isinstance(data.get("timeline"), str):
         # A timeline of its own file lies beside the preset.
-        data["timeline"] = timeline_data(path.parent / Path(data["timeline"]).expanduser())
+        data["timeline"] = timeline_data(path.parent / paths.expanded(data["timeline"]))
     for key, value in data.items():
         if key not in PARTS:
             raise UsageError(

@@ -27,6 +27,7 @@ from depthflow.jobs.planning import Piece, Plan, cut, for_photo, laid, notes_of,
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.transparency import colour_and_opacity, put_together
 from depthflow.jobs.view import fan_of, mix_of, stereo_of
+from depthflow.paths import expanded
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
 from depthflow.render.fill import named
 from depthflow.scene.camera import Camera
@@ -189,7 +190,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                     bitrate=output.bitrate,
                     target_bytes=output.target_bytes,
                     pixel_format="yuv420p" if packed else "rgba" if plan.alpha else "rgb24",
-                    audio=Path(spec.audio) if spec.audio else None,
+                    audio=expanded(spec.audio) if spec.audio else None,
                     metadata={"comment": embedded(spec, output, plan.format.name)},
                     overwrite=output.overwrite,
                     frames=len(plan.shown),

@@ -15,6 +15,7 @@ from depthflow.jobs.depth import is_local
 from depthflow.jobs.effects import check_files, has_effects
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.view import check_view, files_of, layout_of, name_note, tag_of
+from depthflow.paths import expanded
 from depthflow.scene.views import Layout
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
             quality=output.quality,
             crf=output.crf,
             preset=output.encoder_preset,
-            audio=None if spec.audio is None else Path(spec.audio).expanduser(),
+            audio=None if spec.audio is None else expanded(spec.audio),
             seconds=output.frames / output.fps,
             overwrite=output.overwrite,
         )
@@ -202,18 +203,18 @@ def ending(info: FormatInfo, output: OutputSpec) -> str:
 def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:
     """Where an output goes: as named, or beside the photo; photos without a folder go into the current one."""
     if output.path is not None:
-        return Path(output.path).expanduser()
+        return expanded(output.path)
     name = f"{name_of(photo)}{ending(info, output)}"
     if not is_local(photo):
         return Path(name)
-    source = Path(photo).expanduser()
-    path = source.with_name(name)
+    source = expanded(photo)
+    path = source.parent / name
     return path if path != source else source.with_name(f"{source.stem}-parallax{source.suffix}")
 
 
 def _same_file(path: Path, source: str) -> bool:
     try:
-        return path.samefile(Path(source).expanduser())
+        return path.samefile(expanded(source))
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return False
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from depthflow import paths
-from depthflow.errors import OutputError
 from depthflow.images import load_photo, save_image
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.sizes import frame_size
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken, Report, silent
+from depthflow.video.workfile import WorkPlace, check_free
 
 SIDE = 320
 """Longer side of a preview's frames, pixels."""
@@ -48,10 +48,9 @@ def make_preview(
         side: longer side of a frame, pixels.
 
     Raises:
-        OutputError: the file is there already. And whatever the pipeline raises.
+        OutputError: the file is there already, or cannot be written. And whatever the pipeline raises.
     """
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} is there already", "name another with -o, or add --overwrite")
+    check_free(path, overwrite=overwrite)
     output = spec.outputs[0]
     width, height = frame_size(output.size, load_photo(spec.photo).size, output.fit)
     scale = side / max(width, height)
@@ -61,10 +60,12 @@ def make_preview(
     if path.suffix.lower() not in _STILLS:
         make(spec.with_(outputs=[small]), report=report, cancel=cancel)
         return path
+    WorkPlace(path.absolute()).discard()  # what cannot be written there is said now
     with tempfile.TemporaryDirectory() as folder:
         frames = Path(folder) / "frames"
         stills = small | {"fps": FRAMES / output.duration, "format": "png", "path": str(frames)}
         make(spec.with_(outputs=[stills]), report=report, cancel=cancel)
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
         save_image(_sheet(sorted(frames.iterdir())), path)
     return path
 

@@ -181,9 +181,12 @@ def first_problem(
     else:
         text = str(problem["msg"]).removeprefix("Value error, ")
         text = text[:1].lower() + text[1:]
-        if "input" in problem and not isinstance(problem["input"], dict | list | tuple):
-            text += f" (got {problem['input']!r})"
+        got = problem.get("input")
+        said = isinstance(got, str) and repr(got) in text
+        if "input" in problem and not isinstance(got, dict | list | tuple) and not said:
+            text += f" (got {got!r})"
         cause = problem.get("ctx", {}).get("error")
         hint = getattr(cause, "hint", "") or _allowed(_node_at(model, prefix + path), problem.get("input"))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{source}: {key}{': ' if key else ''}{text}{more}", hint
+    where = f"{source}: {key}" if key and key != source else source
+    return f"{where}: {text}{more}", hint

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from depthflow import paths
 from depthflow.errors import OutputError, UsageError
 from depthflow.images import Limits
 from depthflow.jobs.depth import CACHE_BYTES
@@ -152,7 +153,7 @@ def join_segments(
                 fps=output.fps,
                 format=plan.format,
                 encoder=encoder,
-                audio=Path(spec.audio).expanduser() if spec.audio else None,
+                audio=paths.expanded(spec.audio) if spec.audio else None,
                 metadata={"comment": embedded(spec, output, plan.format.name)},
                 stereo=stereo_of(output.view),
                 overwrite=output.overwrite,

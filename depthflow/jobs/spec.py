@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -33,6 +32,7 @@ from depthflow.scene.motion import Motion, check_pivot
 from depthflow.scene.parameters import TABLE
 from depthflow.scene.timeline import Timeline
 from depthflow.scene.views import LEFT_AND_RIGHT, Mode, quilt
+from depthflow.toml_file import parse_toml, read_text
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml", "openvino"]
 GLBackend = Literal["auto", "egl", "osmesa", "glfw"]
@@ -52,6 +52,9 @@ Format = Literal[
     "png",
     "jpg",
 ]
+
+_MAX_BYTES = 1 << 22
+"""Of a job file."""
 
 
 class DepthSpec(Part):
@@ -379,16 +382,14 @@ class JobSpec(Part):
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "job") -> JobSpec:
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{source}: not valid TOML: {error}") from None
-        return cls.parse(data, source=source)
+        return cls.parse(parse_toml(text, source), source=source)
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str = "job") -> JobSpec:
         try:
             data = json.loads(text)
+        except RecursionError:
+            raise UsageError(f"{source}: not valid JSON: nested too deep") from None
         except ValueError as error:
             raise UsageError(f"{source}: not valid JSON: {error}") from None
         if not isinstance(data, dict):
@@ -421,8 +422,8 @@ class JobSpec(Part):
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def digest(self) -> str:
-        """SHA-256 of the canonical form, 64 hex digits."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        """SHA-256 of the canonical form, 64 hex digits; names of files need not be text."""
+        return hashlib.sha256(self.canonical().encode(errors="surrogateescape")).hexdigest()
 
     def only(self, output: OutputSpec) -> JobSpec:
         """The job with this one output."""
@@ -489,10 +490,11 @@ def _schema(model: Any, title: str) -> dict[str, Any]:
 
 
 def load_spec(path: Path) -> JobSpec:
-    """Read a .toml or .json job file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    parse = JobSpec.from_json if path.suffix == ".json" else JobSpec.from_toml
+    """Read a .toml or .json job file.
+
+    Raises:
+        UsageError: it cannot be read, or is no job; names the file, the key and what is allowed.
+    """
+    text = read_text(path, max_bytes=_MAX_BYTES, what="job file")
+    parse = JobSpec.from_json if path.suffix.lower() == ".json" else JobSpec.from_toml
     return parse(text, source=str(path))

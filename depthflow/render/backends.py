@@ -18,7 +18,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -365,13 +364,12 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 def _import_vispy() -> None:
-    """Import vispy, also where the system has no fontconfig, and without what it would fetch sample data with.
+    """Import vispy, also where the system has no fontconfig.
 
     Its package asks for that library while it is imported, for text that we never draw; slim systems lack it.
     """
     try:
-        with _fetching_later():
-            import vispy  # noqa: F401
+        import vispy  # noqa: F401
     except ImportError as error:
         if "fontconfig" not in str(error):
             raise
@@ -379,22 +377,6 @@ def _import_vispy() -> None:
         stand_in = ModuleType("vispy.ext.fontconfig")
         stand_in.find_font = stand_in._list_fonts = None  # type: ignore[attr-defined]
         sys.modules[stand_in.__name__] = stand_in
-
-
-@contextmanager
-def _fetching_later() -> Iterator[None]:
-    """What vispy takes from its module for downloads meanwhile loads that when it is called: HTTP and TLS, 10 ms."""
-    name = "vispy.util.fetching"
-    if "vispy" in sys.modules:
-        yield
-        return
-    stand_in = ModuleType(name)
-    stand_in.load_data_file = lambda *args, **named: import_module(name).load_data_file(*args, **named)  # type: ignore[attr-defined]
-    sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        sys.modules.pop(name, None)
 
 
 def _forget_vispy() -> None:

@@ -5,6 +5,7 @@ A format is a codec in a container. It knows nothing of the encoders that make i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -155,6 +156,11 @@ _BY_SUFFIX = {
 """What a suffix means where no format is named: never something huge by surprise, so .mkv is not lossless."""
 
 DEFAULT = FORMATS["mp4"]
+
+
+def looks_like_a_file(path: str) -> bool:
+    """It ends in the suffix of a format, and not in a slash."""
+    return not path.endswith(("/", os.sep)) and PurePath(path).suffix.lower() in _BY_SUFFIX
 
 
 def format_for(path: str | None, format: str | None) -> FormatInfo:  # noqa: A002 - the job's own word

@@ -6,10 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from depthflow.errors import InputError
+from depthflow.images_decode import without_pillows_limit
 from depthflow.video.colour import exact_rate
 from depthflow.video.facts import VideoFacts
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+"""Pillow knows more, some of which run other programs (EPS), whatever a file's suffix says."""
+_MOST_PIXELS = 16384**2
+"""As large as frames may be; Pillow's own limit is a third of it."""
 
 
 def probe_images(path: Path) -> VideoFacts:
@@ -27,7 +32,11 @@ def probe_images(path: Path) -> VideoFacts:
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path")
     try:
-        with Image.open(path) as image:
+        with without_pillows_limit():
+            opened = Image.open(path, formats=_FORMATS)
+        with opened as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise InputError(f"{path}: {image.width}x{image.height} pixels are too many", "it is no file of ours")
             frames = int(getattr(image, "n_frames", 1))
             seconds = 0.0
             for index in range(frames):
@@ -54,7 +63,9 @@ def probe_images(path: Path) -> VideoFacts:
             )
     except UnidentifiedImageError:
         raise InputError(f"{path}: is no image that can be read") from None
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # on damaged data Pillow's plugins raise whatever they stumble over
         raise InputError(f"{path}: is damaged: {error}") from None
 
 

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from depthflow import paths
 from depthflow.errors import OutputError
 
 STALE_SECONDS = 3600.0
@@ -67,6 +68,8 @@ class WorkPlace:
         parent = final.parent
         try:
             self._make_folders(parent)
+            with contextlib.suppress(FileNotFoundError):
+                final.lstat()  # a name that is too long: the hidden one is shorter, and would not tell
             sweep(parent)
             self.path = parent / _hidden_name(final, folder=folder)
             if folder:
@@ -133,15 +136,15 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Say before any work that a file's name is taken.
 
     Raises:
-        OutputError: a folder has this name, or a file that may not be replaced.
+        OutputError: a folder or a device has this name, or a file that may not be replaced.
     """
-    try:
-        if path.is_dir():
-            raise OutputError(f"{path}: is a folder", f"name a file in it, such as {path / 'video.mp4'}")
-        if not overwrite and path.exists():
-            raise exists(path)
-    except PermissionError as error:
-        raise explain(error, path) from error
+    if paths.is_folder(path):
+        raise OutputError(f"{path}: is a folder", f"name a file in it, such as {path / 'video.mp4'}")
+    if paths.exists(path) and not path.is_file():
+        # A rename would put a file in its place, also in that of /dev/null.
+        raise OutputError(f"{path}: is a device or a pipe", "name a file")
+    if not overwrite and paths.exists(path):
+        raise exists(path)
 
 
 def publish_file(source: Path, final: Path, *, overwrite: bool) -> None:
@@ -204,12 +207,16 @@ def check_images(folder: Path, *, overwrite: bool, ours: re.Pattern[str]) -> Non
     Raises:
         OutputError: it is a file, or it holds images of that name that may not be replaced.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, and the images need a folder", "choose another name with -o")
-    if folder.is_dir() and not overwrite:
-        for file in folder.iterdir():
-            if ours.fullmatch(file.name):
-                raise exists(file)
+    if not paths.is_folder(folder):
+        if paths.exists(folder):
+            raise OutputError(f"{folder}: is a file, and the images need a folder", "choose another name with -o")
+    elif not overwrite:
+        try:
+            there = [file for file in folder.iterdir() if ours.fullmatch(file.name)]
+        except OSError as error:
+            raise explain(error, folder) from error
+        if there:
+            raise exists(min(there))
 
 
 def sweep(
@@ -290,7 +297,7 @@ def _host() -> str:
 
 
 def _short(stem: str) -> str:
-    while len(stem.encode()) > 180:
+    while len(os.fsencode(stem)) > 180:
         stem = stem[:-1]
     return stem or "out"
 

@@ -40,8 +40,9 @@ def import_model(
     from depthflow.depth.trial import try_model
     from depthflow.depth.verify import read_sha256
     from depthflow.errors import DepthError
+    from depthflow.paths import expanded
 
-    source = file.expanduser()
+    source = expanded(file)
     if not source.is_file():
         raise DepthError(f"{file}: no such model file", "check the path")
     info = described(source.resolve())
