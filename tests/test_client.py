@@ -311,6 +311,7 @@ def test_a_password_in_an_address_is_refused() -> None:
 def test_where_server_and_token_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DEPTHFLOW_SOCKET", str(tmp_path / "s"))
     assert Address.find().socket == tmp_path / "s"
+    assert Address.find("~nobody-of-this-name/s").socket == Path.cwd() / "~nobody-of-this-name" / "s"
     monkeypatch.setenv("DEPTHFLOW_SERVER", "http://studio:8380/")
     (tmp_path / "token").write_text("abc\n")
     monkeypatch.setenv("DEPTHFLOW_TOKEN_FILE", str(tmp_path / "token"))

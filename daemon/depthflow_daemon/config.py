@@ -81,7 +81,7 @@ def _placed(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str):
         base = Path((info.context or {}).get("base", "."))
         # Tidied as text: `..` behind a link means what is written.
-        return Path(os.path.normpath(base / Path(value).expanduser()))
+        return Path(os.path.normpath(base / paths.expanded(value)))
     return value
 
 
@@ -322,7 +322,7 @@ def load(file: Path | None = None) -> Loaded:
     Raises:
         UsageError: names the file, the key, what is allowed and the nearest known key.
     """
-    place = (file or settings_file()).expanduser()
+    place = paths.expanded(file or settings_file())
     if file is not None and not place.is_file():
         raise UsageError(f"{place}: there is no such file", "depthflow daemon config > FILE writes a commented sample")
     return Loaded(parse(read_table(place), place), place)

@@ -41,7 +41,7 @@ class Address:
         Args:
             roots: the folders that it takes paths from (`System.roots`).
         """
-        place = path.expanduser().resolve()
+        place = paths.expanded(path).resolve()
         return self.socket is not None and any(place.is_relative_to(root) and str(place) != root for root in roots)
 
     @classmethod
@@ -67,7 +67,7 @@ class Address:
         if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
             return cls._unix(Path(server.removeprefix("unix://")))
         if server.startswith(("/", "./", "~")):
-            return cls._unix(Path(server).expanduser())
+            return cls._unix(paths.expanded(server))
         return cls._tcp(server, _token() if token is None else token)
 
     @classmethod
@@ -107,7 +107,7 @@ def _token() -> str | None:
     if given := os.environ.get("DEPTHFLOW_TOKEN"):
         return _checked(given.strip(), "DEPTHFLOW_TOKEN")
     named = os.environ.get("DEPTHFLOW_TOKEN_FILE")
-    return None if not named else read_token(Path(named).expanduser())
+    return None if not named else read_token(paths.expanded(named))
 
 
 def read_token(file: Path) -> str:
@@ -120,7 +120,8 @@ def read_token(file: Path) -> str:
         with file.open(encoding="utf-8") as opened:
             text = opened.read(MAX_TOKEN + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: the token cannot be read: {error}", "DEPTHFLOW_TOKEN_FILE names its file") from None
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"{file}: the token cannot be read: {why}", "check the path of its file") from None
     return _checked(text, str(file))
 
 

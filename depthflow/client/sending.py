@@ -15,6 +15,7 @@ from depthflow.client import models
 from depthflow.client.asking import ask
 from depthflow.client.steps import Call, File, Flow, Where
 from depthflow.errors import InputError, UsageError
+from depthflow.paths import expanded
 
 Photo = str | os.PathLike[str] | bytes
 
@@ -114,7 +115,7 @@ def _with_files(
 
 
 def _file(path: str | os.PathLike[str]) -> File:
-    place = Path(path).expanduser().absolute()
+    place = expanded(path).absolute()
     if not place.is_file():
         raise InputError(f"{path}: there is no such file", "name a file on this computer")
     if not os.access(place, os.R_OK):

@@ -44,7 +44,7 @@ def load_depth(
     Undefined pixels (NaN, infinity) take the value of the nearest defined one.
 
     Args:
-        path: PNG, TIFF, EXR, NPY, PFM, or any other grey picture.
+        path: PNG, TIFF, EXR, NPY, PFM, or a grey picture in another format of docs/depth.md.
         photo_size: (width, height) of its photo, to compare the shapes; None: do not compare.
         invert: small values are near.
         stretch: it may have another shape than the photo, to be stretched over it.
