@@ -67,4 +67,5 @@ def settled(root: Path) -> Iterator[House]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
             wait_for_end(process.pid)
-    made.socket.unlink(missing_ok=True)
+    for file in (made.socket, made.socket.with_name(f"{made.socket.name}.lock")):
+        file.unlink(missing_ok=True)

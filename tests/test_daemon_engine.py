@@ -366,7 +366,8 @@ class Farm:
         until(lambda: self.file.read_text().endswith("}"))
         self.settings["address"] = json.loads(self.file.read_text())["address"]
         for number in range(workers):
-            self._start("worker", self.settings["address"], "--no-nanny", "--nthreads=1", f"--name=host{number}")
+            own = "--no-nanny", "--nthreads=1", f"--local-directory={self.file.parent}", f"--name=host{number}"
+            self._start("worker", self.settings["address"], *own)
 
     def _start(self, kind: str, *args: str) -> None:
         tls = [f"--{option}={self.settings[key]}" for option, key in TLS_OPTIONS.items()]
