@@ -66,7 +66,7 @@ class Studio:
 
     async def until(self, true: Callable[[], object]) -> None:
         """As many turns of the event loop as it takes."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not true():
                 await self.pilot.pause(0.01)
 

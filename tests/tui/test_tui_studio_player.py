@@ -36,7 +36,7 @@ class Seen:
         self._news.set()
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -94,7 +94,7 @@ async def test_another_photo_or_no_preset_begins_anew() -> None:
         assert previews.ended == ["preview1", "preview2"]
         assert client.calls("change_preview") == [{"preset": "dramatic", "spec": WISH.spec}]
         player.want(None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(previews.ended) < 3:
                 await asyncio.sleep(0)
 

@@ -43,7 +43,7 @@ async def ended(pilot: Pilot[None], group: str) -> None:
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     """What comes from threads and processes comes when it comes."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await pilot.pause(0.02)
 
