@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fakes import job
 from studio_scene import Studio, a_photo, studio
+from textual.events import Key
 from textual.widgets import Input, OptionList
 
 from depthflow.client.models import Job
@@ -266,6 +267,17 @@ async def test_the_search_finds_everywhere(tmp_path: Path) -> None:
         assert run.model.get("effects.fog.density") == pytest.approx(0.05)
         assert run.screen.query_one(TabStrip).chosen == "Effects"
         assert run.screen.query_one(ParameterList).row.path == "effects.fog.density"  # type: ignore[union-attr]
+
+
+async def test_what_is_typed_ahead_is_searched_for_and_is_no_command(tmp_path: Path) -> None:
+    async with studio(tmp_path, photo=False) as run:
+        for key in ("slash", *"food"):
+            run.app.post_message(Key(key, "/" if key == "slash" else key))
+        await run.until(lambda: run.screen.query_one("#search", Input).value == "food")
+        assert run.app.screen is run.screen  # o opens no photo
+        assert notes(run) == []  # d takes no other seed
+        await run.press("slash")
+        assert run.screen.query_one("#search", Input).value == "food/"
 
 
 async def test_tabs_go_round_and_are_clicked(tmp_path: Path) -> None:
