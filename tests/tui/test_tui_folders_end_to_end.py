@@ -62,7 +62,7 @@ async def test_from_an_empty_list_to_a_video(
 
         (drop / "cat.png.done").touch()
         await until(pilot, lambda: "✓ 1 done" in shown(pilot, "#facts"))
-        await until(pilot, lambda: "✓ done  cat.png" in pane(pilot, "log"))
+        await until(pilot, lambda: "✓ done     cat.png" in pane(pilot, "log"))
         assert (house.root / "videos" / "cat.mp4").stat().st_size > 0
 
         await pilot.press("p")

@@ -17,6 +17,7 @@ from depthflow.jobs import library
 from depthflow.tui import sending
 from depthflow.tui.screens import studio_dialogs
 from depthflow.tui.screens.photo_browser import ChoosePhoto
+from depthflow.tui.screens.studio import StudioScreen
 from depthflow.tui.studio.parameters import SECTIONS
 from depthflow.tui.widgets.parameters import ParameterList
 from depthflow.tui.widgets.picture import Picture
@@ -86,6 +87,17 @@ async def test_views_go_round(tmp_path: Path) -> None:
         assert asked["width"] <= run.screen.query_one(Picture).size.width
         await run.press("v")
         assert run.screen.view == "result"
+
+
+async def test_the_line_below_the_picture_is_whole_in_a_small_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StudioScreen, "_rate", lambda _: 15.0)
+    async with studio(tmp_path, size=(80, 24)) as run:
+        run.screen.view = "side by side"
+        run.screen._show_status()
+        await run.until(lambda: "side by side" in run.row(22))
+        assert " · 15 fps " in run.row(22)
 
 
 async def test_a_frame_that_comes_while_the_screen_goes_is_nothing(tmp_path: Path) -> None:
