@@ -87,6 +87,7 @@ class StudioPreview(Place):
 
     async def on_unmount(self) -> None:
         if self._player is not None:
+            self._player.want(None)
             await self._player.close()
 
     def on_resize(self, event: events.Resize) -> None:

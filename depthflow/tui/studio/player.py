@@ -101,8 +101,8 @@ class Player:
 
     async def _wished(self) -> Wish:
         while self._wish is None:
-            await self.close()
             self._news.clear()
+            await self.close()
             await self._news.wait()
         return self._wish
 
@@ -179,7 +179,7 @@ class Player:
 
     async def _change(self, wish: Wish) -> None:
         assert self._preview is not None and self._shown is not None  # noqa: S101, PT018
-        before = self._shown
+        preview, before = self._preview, self._shown
         asked: dict[str, Any] = {}
         if wish.preset != before.preset:
             asked = {"preset": wish.preset, "spec": dict(wish.spec)}
@@ -192,7 +192,9 @@ class Player:
         }
         if (wish.at, wish.paused) != (before.at, before.paused):
             asked |= {"paused": wish.paused} if wish.at is None else {"at": wish.at}
-        changed = await self._client.change_preview(self._preview, **asked)
+        changed = await self._client.change_preview(preview, **asked)
+        if self._preview != preview:
+            return  # it was closed meanwhile
         self._shown, self.revision, self._refused = wish, changed.revision, False
         self._told(changed.spec)
 
