@@ -125,6 +125,26 @@ async def test_a_wish_that_comes_while_the_preview_is_ended_is_heard() -> None:
         await seen.until(lambda: previews.begun == 2)
 
 
+async def test_a_better_wish_that_comes_while_one_is_being_refused_is_heard() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with playing(FakePreviews()) as (player, seen, client):
+        begin = client.begin_preview
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            asked.set()
+            await go_on.wait()
+            if kwargs["preset"] == "orbital":
+                raise UsageError("no such preset")
+            return await begin(*args, **kwargs)
+
+        client.begin_preview = slow  # type: ignore[method-assign]
+        player.want(WISH)
+        await asked.wait()
+        player.want(replace(WISH, preset="dramatic"))
+        go_on.set()
+        await seen.until(lambda: seen.frames)
+
+
 async def test_another_photo_or_no_preset_begins_anew() -> None:
     previews = FakePreviews()
     async with playing(previews) as (player, seen, client):

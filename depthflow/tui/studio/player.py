@@ -85,12 +85,14 @@ class Player:
     async def run(self) -> None:
         """Until cancelled: then the preview waits, for the daemon to end it if nobody comes back."""
         while True:
+            wish = await self._wished()
             try:
-                wish = await self._wished()
                 await self._open(wish)
                 await self._play()
             except DepthFlowError as error:
-                await self._failed(error)
+                self._trouble(error)
+                if self._wish == wish:  # else a better one came while it was tried
+                    await self._after(error)
 
     async def close(self) -> None:
         """End the preview."""
@@ -198,9 +200,8 @@ class Player:
         self._shown, self.revision, self._refused = wish, changed.revision, False
         self._told(changed.spec)
 
-    async def _failed(self, error: DepthFlowError) -> None:
-        """Say it, and wait: for another wish if it was that, else a moment."""
-        self._trouble(error)
+    async def _after(self, error: DepthFlowError) -> None:
+        """Wait: for another wish if it was that, else a moment."""
         self._news.clear()
         patience = None if isinstance(error, UsageError) else AGAIN_S
         with contextlib.suppress(TimeoutError):
