@@ -68,7 +68,7 @@ class Studio:
         """As many turns of the event loop as it takes."""
         async with asyncio.timeout(60):
             while not true():
-                await self.pilot.pause(0.01)
+                await self.pilot.pause()
 
     def row(self, y: int) -> str:
         """A line of the screen."""

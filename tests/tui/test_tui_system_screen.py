@@ -47,7 +47,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     """What comes from threads and processes comes when it comes."""
     async with asyncio.timeout(60):
         while not condition():
-            await pilot.pause(0.02)
+            await pilot.pause()
 
 
 def text(app: DepthFlowApp, name: str) -> str:
