@@ -143,7 +143,6 @@ def noon() -> datetime:
 
 async def settled(pilot: Any) -> None:
     """Until nothing is asked or run any more; open sheets stay open."""
-    for _ in range(3):
-        for worker in [each for each in pilot.app.workers if each.group not in ("default", "sheet")]:
-            await worker.wait()
+    await pilot.pause()
+    while [each for each in pilot.app.workers if each.group not in ("default", "sheet")]:
         await pilot.pause()

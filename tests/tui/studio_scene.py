@@ -66,9 +66,9 @@ class Studio:
 
     async def until(self, true: Callable[[], object]) -> None:
         """As many turns of the event loop as it takes."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not true():
-                await self.pilot.pause(0.01)
+                await self.pilot.pause()
 
     def row(self, y: int) -> str:
         """A line of the screen."""

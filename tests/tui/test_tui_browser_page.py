@@ -15,7 +15,7 @@ from PIL import Image
 
 from depthflow.tui.browser.server import BrowserServer, argv_of
 
-pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium")
 
 
 async def test_the_app_in_a_browser(tmp_path: Path) -> None:

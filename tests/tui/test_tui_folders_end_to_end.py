@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from depthflow.tui.app import DepthFlowApp
 from depthflow.tui.folders.edit import EditFolder
 from depthflow.tui.folders.panes import Empty, FolderList, Pane
+from depthflow.tui.screens.asking import Confirm
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sockets"),
@@ -62,13 +63,13 @@ async def test_from_an_empty_list_to_a_video(
 
         (drop / "cat.png.done").touch()
         await until(pilot, lambda: "✓ 1 done" in shown(pilot, "#facts"))
-        await until(pilot, lambda: "✓ done  cat.png" in pane(pilot, "log"))
+        await until(pilot, lambda: "✓ done     cat.png" in pane(pilot, "log"))
         assert (house.root / "videos" / "cat.mp4").stat().st_size > 0
 
         await pilot.press("p")
         await until(pilot, lambda: "paused" in shown(pilot, "#facts"))
         await pilot.press("x")
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")
         await until(pilot, lambda: bool(app.screen.query(Empty)) and app.screen.query_one(Empty).display)
         assert house.file.read_text() == "# mine\n[engine]\nworkers = 1   # one\n"
@@ -79,7 +80,8 @@ async def test_from_an_empty_list_to_a_video(
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     """Let the interface go on until something holds; the timeout of the test ends what never does."""
     while not holds():
-        await pilot.pause(0.05)
+        await asyncio.sleep(0.05)
+        await pilot.pause()  # a sheet is there before what is in it
 
 
 def shown(pilot: Pilot[None], selector: str) -> str:

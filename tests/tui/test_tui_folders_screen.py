@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from fakes import FakeLink
@@ -21,6 +21,7 @@ from folder_data import (
     some_folders,
 )
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Checkbox, Input, Select, Static, TextArea
 
 from depthflow.errors import ServerError
@@ -32,6 +33,8 @@ from depthflow.tui.folders.rules import RulesForm, RulesText
 from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.folders import FoldersScreen
 from depthflow.tui.screens.queue import QueueScreen
+
+S = TypeVar("S", bound=Screen[Any])
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +67,19 @@ def text_of(pilot: Pilot[None], name: str) -> str:
 
 def told(pilot: Pilot[None]) -> list[str]:
     return [notification.message for notification in pilot.app._notifications]
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Let the interface go on until something holds; the timeout of the test ends what never does."""
+    while not holds():
+        await pilot.pause()
+
+
+async def sheet_of(pilot: Pilot[None], key: str, kind: type[S]) -> S:
+    """The sheet that a key opens: what it shows may have to be read first."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, kind))
+    return cast("S", pilot.app.screen)
 
 
 # -- what it shows -------------------------------------------------------------------------------------------------
@@ -119,9 +135,7 @@ async def test_an_empty_state_explains_and_offers_to_add(commands: Commands) -> 
         await pilot.press("e", "p", "s", "x", "j", "r", "t")
         await settled(pilot)
         assert len(pilot.app.screen_stack) == 1, "there is nothing to edit"
-        await pilot.press("a")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, EditFolder)
+        await sheet_of(pilot, "a", EditFolder)
 
 
 async def test_a_daemon_elsewhere_is_not_edited_from_here_and_says_why(commands: Commands) -> None:
@@ -152,10 +166,8 @@ async def test_broken_rules_are_told_with_their_line(commands: Commands) -> None
     commands.answers["rules"] = rules_said(text="\nafer = 1\n", wrong=wrong, valid=False)
     async with opened(scripted()) as pilot:
         assert "✗ line 2: afer: unknown key\n  did you mean 'after'?" in text_of(pilot, "rules")
-        await pilot.press("r")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, RulesText), "a form cannot show what cannot be read"
-        assert pilot.app.screen.query_one(TextArea).cursor_location == (1, 0)
+        sheet = await sheet_of(pilot, "r", RulesText)  # a form cannot show what cannot be read
+        assert sheet.query_one(TextArea).cursor_location == (1, 0)
 
 
 @pytest.mark.parametrize(("key", "name"), [("1", "waiting"), ("2", "rules"), ("3", "log")])
@@ -207,13 +219,7 @@ async def test_the_jobs_of_a_folder_are_shown_in_the_queue(commands: Commands, k
         assert {job.folder for job in map(queue.link.jobs.get, queue.jobs) if job} == {"holidays"}
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Let the interface go on until something holds; the timeout of the test ends what never does."""
-    while not holds():
-        await pilot.pause()
-
-
-async def test_a_folder_is_added(commands: Commands) -> None:
+async def test_a_folder_is_added(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     link = scripted()
     added = folder("drop", root="/srv/drop", output="/srv/drop-videos", preset="gentle")
     found = {"photos": 3, "preset_folders": ["cinematic", "night"], "rule_files": [], "whole": True}
@@ -222,12 +228,10 @@ async def test_a_folder_is_added(commands: Commands) -> None:
         "daemon": 4711, "found": found,
     }  # fmt: skip
     commands.answers["add"] = said
+    monkeypatch.setattr("depthflow.tui.screens.folders.TRIES", 100_000)
     async with opened(link) as pilot:
-        await pilot.press("a")
-        await pilot.pause()
+        sheet = await sheet_of(pilot, "a", EditFolder)
         await pilot.press(*"/srv/drop")
-        await pilot.pause()
-        sheet = pilot.app.screen
         assert sheet.query_one("#out", Input).value == "/srv/drop-videos", "beside the photos"
         sheet.query_one("#preset", Select).value = "gentle"
         await until(pilot, lambda: "3 photos are there" in str(sheet.query_one("#verdict", Static).render()))
@@ -246,9 +250,7 @@ async def test_a_folder_is_added(commands: Commands) -> None:
 async def test_a_mistake_is_told_in_the_sheet_and_nothing_is_lost(commands: Commands) -> None:
     commands.answers["add"] = refusal("/nowhere: there is no such folder", "--create makes it")
     async with opened(scripted()) as pilot:
-        await pilot.press("a")
-        await pilot.pause()
-        sheet = pilot.app.screen
+        sheet = await sheet_of(pilot, "a", EditFolder)
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert "Both folders are needed" in str(sheet.query_one("#verdict", Static).render())
@@ -269,9 +271,7 @@ async def test_a_mistake_is_told_in_the_sheet_and_nothing_is_lost(commands: Comm
 async def test_only_what_changed_is_set(commands: Commands) -> None:
     commands.answers["set"] = {"name": "hols", "done": "changed", "daemon": None, "in": "", "out": "", "preset": None}
     async with opened(scripted()) as pilot:
-        await pilot.press("e")
-        await pilot.pause()
-        sheet = pilot.app.screen
+        sheet = await sheet_of(pilot, "e", EditFolder)
         assert sheet.query_one("#in", Input).value == f"{HOME}/Pictures/holidays"
         sheet.query_one("#name", Input).value = "hols"
         sheet.query_one("#preset", Select).value = ""
@@ -280,8 +280,7 @@ async def test_only_what_changed_is_set(commands: Commands) -> None:
         await until(pilot, lambda: pilot.app.screen is not sheet)
         assert commands.asked("set")[-1] == ("--json", "holidays", "--name", "hols", "--no-preset")
         assert "No daemon was told" in told(pilot)[-1]
-        await pilot.press("e")
-        await pilot.pause()
+        await sheet_of(pilot, "e", EditFolder)
         await pilot.press("ctrl+s")
         await settled(pilot)
         assert len(commands.asked("set")) == len([c for c in commands.asked("set") if "--name" in c])
@@ -293,14 +292,9 @@ async def test_a_folder_is_chosen_in_the_browser(commands: Commands, tmp_path: P
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "file.jpg").touch()
     async with opened(scripted()) as pilot:
-        await pilot.press("a")
-        await pilot.pause()
-        sheet = pilot.app.screen
+        sheet = await sheet_of(pilot, "a", EditFolder)
         sheet.query_one("#in", Input).value = str(tmp_path / "not-there-yet")
-        await pilot.press("ctrl+o")
-        await pilot.pause()
-        browser = pilot.app.screen
-        assert isinstance(browser, ChooseFolder)
+        browser = await sheet_of(pilot, "ctrl+o", ChooseFolder)
         tree = browser.query_one("FolderTree")
         await until(pilot, lambda: bool(tree.root.children))  # type: ignore[attr-defined]
         assert [str(node.label) for node in tree.root.children] == ["photos"]  # type: ignore[attr-defined]
@@ -317,23 +311,18 @@ async def test_removing_asks_first_and_says_that_files_stay(
     commands.answers["remove"] = {"name": "holidays", "done": "not watched any more", "daemon": 4711}
     link = scripted()
     async with opened(link) as pilot:
-        await pilot.press(key)
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, Confirm)
-        assert "stay where they are" in str(pilot.app.screen.query(Static).first().render())
+        sheet = await sheet_of(pilot, key, Confirm)
+        assert "stay where they are" in str(sheet.query(Static).first().render())
         link.client.answers["folders"] = some_folders()[1:]
         await pilot.press(answer)
-        await pilot.pause()
+        await until(pilot, lambda: pilot.app.screen is not sheet)
         await settled(pilot)
         assert commands.asked("remove") == [("holidays", "--json")] * ran
 
 
 async def test_rules_are_changed_in_a_form(commands: Commands) -> None:
     async with opened(scripted()) as pilot:
-        await pilot.press("r")
-        await pilot.pause()
-        sheet = pilot.app.screen
-        assert isinstance(sheet, RulesForm)
+        sheet = await sheet_of(pilot, "r", RulesForm)
         assert sheet.query_one("#outputs", Input).value == "mp4, gif"
         assert "output" in str(sheet.query_one("#others", Static).render())
         sheet.query_one("#outputs", Input).value = "mp4 webm"
@@ -341,17 +330,14 @@ async def test_rules_are_changed_in_a_form(commands: Commands) -> None:
         sheet.query_one("#seconds", Input).value = "2"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app.screen is not sheet)
-        assert commands.asked("rules")[-2:][0] == (
-            "holidays", "--json", "--unset", "preset", "--set", "settle.seconds=2", "--outputs", "mp4,webm",
-        )  # fmt: skip
+        change = ("--unset", "preset", "--set", "settle.seconds=2", "--outputs", "mp4,webm")
+        assert ("holidays", "--json", *change) in commands.asked("rules")
 
 
 @pytest.mark.parametrize(("answer", "saved"), [("y", True), ("n", False)])
 async def test_deleting_photos_is_confirmed(commands: Commands, answer: str, saved: bool) -> None:
     async with opened(scripted()) as pilot:
-        await pilot.press("r")
-        await pilot.pause()
-        sheet = pilot.app.screen
+        sheet = await sheet_of(pilot, "r", RulesForm)
         sheet.query_one("#after", Select).value = "delete"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
@@ -367,9 +353,7 @@ async def test_deleting_photos_is_confirmed(commands: Commands, answer: str, sav
 
 async def test_a_mistake_in_the_form_stays_in_the_form(commands: Commands) -> None:
     async with opened(scripted()) as pilot:
-        await pilot.press("r")
-        await pilot.pause()
-        sheet = pilot.app.screen
+        sheet = await sheet_of(pilot, "r", RulesForm)
         commands.answers["rules"] = refusal("outputs.0.format: unknown format 'mp5'", "did you mean 'mp4'?")
         sheet.query_one("#outputs", Input).value = "mp5"
         await pilot.press("ctrl+s")
@@ -379,10 +363,7 @@ async def test_a_mistake_in_the_form_stays_in_the_form(commands: Commands) -> No
 
 async def test_rules_are_edited_as_text_and_a_mistake_points_at_its_line(commands: Commands) -> None:
     async with opened(scripted()) as pilot:
-        await pilot.press("t")
-        await pilot.pause()
-        sheet = pilot.app.screen
-        assert isinstance(sheet, RulesText)
+        sheet = await sheet_of(pilot, "t", RulesText)
         area = sheet.query_one(TextArea)
         area.text = "hold = true\nafer = 1\n"
         file = f"{HOME}/Pictures/holidays/.depthflow.toml"
@@ -407,9 +388,8 @@ async def test_no_rules_yet_begin_with_a_sample(commands: Commands) -> None:
     commands.answers["rules"] = rules_said(text="", there=False)
     async with opened(scripted()) as pilot:
         assert "No rules here" in text_of(pilot, "rules")
-        await pilot.press("t")
-        await pilot.pause()
-        assert "docs/daemon.md" in pilot.app.screen.query_one(TextArea).text
+        sheet = await sheet_of(pilot, "t", RulesText)
+        assert "docs/daemon.md" in sheet.query_one(TextArea).text
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, RulesText))
 
@@ -433,17 +413,14 @@ def test_folders_look(snap_compare: Any, commands: Commands, size: tuple[int, in
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("keys", ["a", "r", "t", "x"])
-def test_sheets_look(snap_compare: Any, commands: Commands, keys: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "kind"), [("a", EditFolder), ("r", RulesForm), ("t", RulesText), ("x", Confirm)], ids=["a", "r", "t", "x"]
+)
+def test_sheets_look(snap_compare: Any, commands: Commands, key: str, kind: type[Screen[Any]]) -> None:
     async def before(pilot: Pilot[None]) -> None:
         await pilot.press("f3")
         await settled(pilot)
-        await pilot.press(keys)
-        await pilot.pause()
-        for area in pilot.app.screen.query(TextArea):
-            area.cursor_blink = False
-        for field in pilot.app.screen.query(Input):
-            field.cursor_blink = False
+        await sheet_of(pilot, key, kind)
         await settled(pilot)
 
     app = DepthFlowApp(link=scripted())  # type: ignore[arg-type]

@@ -71,10 +71,11 @@ def test_paths_are_short_at_home_only() -> None:
 def test_what_waits_and_what_happened() -> None:
     found = some_waiting()
     lines = waiting_lines(found.model_copy(update={"total": 10}), {}).plain.splitlines()
-    assert lines[0:2] == ["IMG_2041.jpg", f"  {found.items[0].why}"]
+    assert lines[0:2] == ["IMG_2041.jpg", found.items[0].why]
     assert lines[-1] == "and 7 more"
     told = event_lines(some_lines(), {}, today=NOW).plain.splitlines()
     assert told[0] == "12:00:00 ▶ started  IMG_2040.jpg"
+    assert told[2] == "11:46:00 ✓ done     beach/IMG_2039.jpg"
     assert told[4] == "         IMG_2038.jpg: not an image"
     assert told[5] == "11:32:00 ▶ the folder was resumed"
     later = event_lines(some_lines(), {}, today=NOW.replace(day=27)).plain.splitlines()

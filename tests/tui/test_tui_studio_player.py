@@ -36,7 +36,7 @@ class Seen:
         self._news.set()
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -81,6 +81,70 @@ async def test_wishes_that_come_at_once_become_one_change() -> None:
         assert client.calls("change_preview") == [{"spec": {"camera": {"zoom": 49}}}]
 
 
+async def test_one_that_is_closed_while_a_change_is_on_its_way_is_changed_no_more() -> None:
+    previews = FakePreviews()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with playing(previews) as (player, seen, client):
+        player.want(WISH)
+        await seen.until(lambda: seen.frames)
+        change = client.change_preview
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            answer = await change(*args, **kwargs)
+            asked.set()
+            await go_on.wait()
+            return answer
+
+        client.change_preview = slow  # type: ignore[method-assign]
+        player.want(replace(WISH, spec={}))
+        await asked.wait()
+        await player.close()
+        player.want(replace(WISH, size=(32, 24)))
+        seen.frames.clear()
+        go_on.set()
+        await seen.until(lambda: seen.frames and seen.frames[-1].width == 32)
+        assert (previews.begun, previews.ended) == (2, ["preview1"])
+
+
+async def test_a_wish_that_comes_while_the_preview_is_ended_is_heard() -> None:
+    previews = FakePreviews()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with playing(previews) as (player, seen, client):
+        player.want(WISH)
+        await seen.until(lambda: seen.frames)
+
+        async def slow(preview: str) -> None:
+            asked.set()
+            await go_on.wait()
+
+        client.end_preview = slow  # type: ignore[method-assign]
+        player.want(None)
+        await asked.wait()
+        player.want(WISH)
+        go_on.set()
+        await seen.until(lambda: previews.begun == 2)
+
+
+async def test_a_better_wish_that_comes_while_one_is_being_refused_is_heard() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with playing(FakePreviews()) as (player, seen, client):
+        begin = client.begin_preview
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            asked.set()
+            await go_on.wait()
+            if kwargs["preset"] == "orbital":
+                raise UsageError("no such preset")
+            return await begin(*args, **kwargs)
+
+        client.begin_preview = slow  # type: ignore[method-assign]
+        player.want(WISH)
+        await asked.wait()
+        player.want(replace(WISH, preset="dramatic"))
+        go_on.set()
+        await seen.until(lambda: seen.frames)
+
+
 async def test_another_photo_or_no_preset_begins_anew() -> None:
     previews = FakePreviews()
     async with playing(previews) as (player, seen, client):
@@ -94,7 +158,7 @@ async def test_another_photo_or_no_preset_begins_anew() -> None:
         assert previews.ended == ["preview1", "preview2"]
         assert client.calls("change_preview") == [{"preset": "dramatic", "spec": WISH.spec}]
         player.want(None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(previews.ended) < 3:
                 await asyncio.sleep(0)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fakes import job
 from studio_scene import Studio, a_photo, studio
+from textual.events import Key
 from textual.widgets import Input, OptionList
 
 from depthflow.client.models import Job
@@ -16,6 +17,7 @@ from depthflow.jobs import library
 from depthflow.tui import sending
 from depthflow.tui.screens import studio_dialogs
 from depthflow.tui.screens.photo_browser import ChoosePhoto
+from depthflow.tui.screens.studio import StudioScreen
 from depthflow.tui.studio.parameters import SECTIONS
 from depthflow.tui.widgets.parameters import ParameterList
 from depthflow.tui.widgets.picture import Picture
@@ -85,6 +87,17 @@ async def test_views_go_round(tmp_path: Path) -> None:
         assert asked["width"] <= run.screen.query_one(Picture).size.width
         await run.press("v")
         assert run.screen.view == "result"
+
+
+async def test_the_line_below_the_picture_is_whole_in_a_small_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StudioScreen, "_rate", lambda _: 15.0)
+    async with studio(tmp_path, size=(80, 24)) as run:
+        run.screen.view = "side by side"
+        run.screen._show_status()
+        await run.until(lambda: "side by side" in run.row(22))
+        assert " · 15 fps " in run.row(22)
 
 
 async def test_a_frame_that_comes_while_the_screen_goes_is_nothing(tmp_path: Path) -> None:
@@ -266,6 +279,17 @@ async def test_the_search_finds_everywhere(tmp_path: Path) -> None:
         assert run.model.get("effects.fog.density") == pytest.approx(0.05)
         assert run.screen.query_one(TabStrip).chosen == "Effects"
         assert run.screen.query_one(ParameterList).row.path == "effects.fog.density"  # type: ignore[union-attr]
+
+
+async def test_what_is_typed_ahead_is_searched_for_and_is_no_command(tmp_path: Path) -> None:
+    async with studio(tmp_path, photo=False) as run:
+        for key in ("slash", *"food"):
+            run.app.post_message(Key(key, "/" if key == "slash" else key))
+        await run.until(lambda: run.screen.query_one("#search", Input).value == "food")
+        assert run.app.screen is run.screen  # o opens no photo
+        assert notes(run) == []  # d takes no other seed
+        await run.press("slash")
+        assert run.screen.query_one("#search", Input).value == "food/"
 
 
 async def test_tabs_go_round_and_are_clicked(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fakes import FakeLink, system
 from system_data import REPORT, Scripted, local_app, local_link, scripted
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, RichLog, Static
 
@@ -22,6 +23,7 @@ from depthflow.tui.commands import Result
 from depthflow.tui.link import SystemChanged
 from depthflow.tui.screens.asking import Confirm
 from depthflow.tui.screens.system import SystemScreen
+from depthflow.tui.system.log_lines import LEVELS
 from depthflow.tui.system.logs_tab import LogsTab
 
 TABS = ("overview", "doctor", "encoders", "workers", "logs", "settings")
@@ -43,9 +45,9 @@ async def ended(pilot: Pilot[None], group: str) -> None:
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     """What comes from threads and processes comes when it comes."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
-            await pilot.pause(0.02)
+            await pilot.pause()
 
 
 def text(app: DepthFlowApp, name: str) -> str:
@@ -148,7 +150,7 @@ async def test_workers_and_their_jobs(scripted: Scripted) -> None:
         await pilot.press("f5", "4")
         await settle(pilot)
         assert cells(app, "#workers-table") == [["1", "busy", "#5", "photo5.jpg", "4712", "512 MB"]]
-        assert "1 restarts" in text(app, "#workers-line")
+        assert "1 restart " in text(app, "#workers-line")
         app.link.system = system(workers=[])
         app.system_changed.publish(SystemChanged(app.link.system))
         await pilot.pause()
@@ -187,6 +189,18 @@ async def test_the_log_is_followed_held_filtered_and_searched(scripted: Scripted
         await until(pilot, lambda: scripted.followers == 1)
         await pilot.press("f1")
         await until(pilot, lambda: scripted.followers == 0)
+
+
+@pytest.mark.parametrize(("tab", "field"), [("5", "#logs-search"), ("6", "#settings-search")])
+async def test_what_is_typed_ahead_is_searched_for(tab: str, field: str, scripted: Scripted) -> None:
+    app = local_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("f5", tab)
+        await until(pilot, lambda: app.screen.focused is not None)
+        for key in ("slash", *"re/level"):
+            app.post_message(Key("slash" if key == "/" else key, "/" if key in ("/", "slash") else key))
+        await until(pilot, lambda: app.screen.query_one(field, Input).value == "re/level")
+        assert app.screen.query_one(LogsTab).book.level == LEVELS[0]
 
 
 async def test_a_setting_is_edited_checked_written_and_reset(scripted: Scripted, tmp_path: Path) -> None:

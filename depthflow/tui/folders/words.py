@@ -155,7 +155,7 @@ def waiting_lines(found: WaitingPhotos, colours: Colours) -> Text:
     lines: list[Text] = []
     for photo in found.items:
         lines.append(Text(photo.path, "bold", no_wrap=True, overflow="ellipsis"))
-        lines.append(Text(f"  {photo.why}", style_of(colours, _KINDS.get(photo.kind, "text-muted"))))
+        lines.append(Text(photo.why, style_of(colours, _KINDS.get(photo.kind, "text-muted"))))
     if found.total > len(found.items):
         lines.append(Text(f"and {found.total - len(found.items)} more", style_of(colours, "text-muted")))
     return Text("\n").join(lines)
@@ -191,7 +191,7 @@ def event_lines(lines: Sequence[FolderLine], colours: Colours, *, today: datetim
         sign, variable, word = _HAPPENED.get(line.kind, ("·", "text-muted", line.kind))
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{at:%H:%M:%S} " if at.date() == today.date() else f"{at:%d %b %H:%M} ", muted)
-        text.append(f"{sign} {word}", style_of(colours, variable))
+        text.append(f"{sign} {word:7}", style_of(colours, variable))
         text.append(f"  {line.source}" if line.source else "")
         told.append(text)
         if error := str(line.data.get("error") or ""):

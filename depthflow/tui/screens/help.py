@@ -59,7 +59,7 @@ def _groups(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
         binding = active.binding
         if binding.system or not (binding.description or binding.tooltip):
             continue
-        text = f"{binding.description} {binding.tooltip}".strip()
+        text = ": ".join(filter(None, (binding.description, binding.tooltip)))
         keys = rows[_where(active, screen)].setdefault((binding.action, text), [])
         shown = screen.app.get_key_display(binding)
         if shown not in keys:

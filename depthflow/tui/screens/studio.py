@@ -66,7 +66,8 @@ class StudioScreen(StudioTuning):
         Binding("v", "view", "View", id="studio.view"),
         Binding("s", "save", "Save preset", id="studio.save"),
         Binding("x", "switch", "A/B", id="studio.switch"),
-        Binding("slash", "search", "Search", id="studio.search"),
+        # Before all others, so that what is typed right after it is searched for and not taken for commands.
+        Binding("slash", "search", "Search", id="studio.search", key_display="/", priority=True),
         Binding("ctrl+z", "undo", "Undo", id="studio.undo"),
         Binding("ctrl+y", "redo", "Redo", id="studio.redo"),
         Binding("space", "pause", "Pause the preview", id="studio.pause"),

@@ -85,7 +85,7 @@ class SaveDialog(Dialog[tuple[str, str, bool]]):
         try:
             path = preset_path(self.query_one("#name", Input).value)
         except DepthFlowError as error:
-            problem.update(Text(f"{error}. {error.hint}"))
+            problem.update(Text(f"{error}\n{error.hint}"))
             return False
         if path.exists():
             button.label = "Replace"

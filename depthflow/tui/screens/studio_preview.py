@@ -87,6 +87,7 @@ class StudioPreview(Place):
 
     async def on_unmount(self) -> None:
         if self._player is not None:
+            self._player.want(None)
             await self._player.close()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -190,8 +191,8 @@ class StudioPreview(Place):
             stands = f"stands at {editor.playhead:.2f} s" if editor is not None and editor.still else ""
             words = [self.view, "paused" if self.paused else stands]
             if self._frame is not None and self.view != "photo":
-                words.append(f"{self._frame.width} x {self._frame.height}")
-                words.append(f"{rate:.0f} frames/s" if (rate := self._rate()) >= 1 else "")
+                words.append(f"{self._frame.width}×{self._frame.height}")
+                words.append(f"{rate:.0f} fps" if (rate := self._rate()) >= 1 else "")
             elif self._frame is None:
                 words.append("the preview begins ...")
             text.append(" · ".join(filter(None, words)), "dim")

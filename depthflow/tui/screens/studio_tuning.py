@@ -238,7 +238,7 @@ class StudioTuning(StudioPreview):
         self.query_one(ParameterList).display = True
         box.display = True
         box.value = ""
-        box.focus()
+        self.set_focus(box)  # at once: the next key is meant for it
         self.query_one(ParameterList).show(search(""), titled=True)
 
     def action_leave(self) -> None:

@@ -85,12 +85,14 @@ class Player:
     async def run(self) -> None:
         """Until cancelled: then the preview waits, for the daemon to end it if nobody comes back."""
         while True:
+            wish = await self._wished()
             try:
-                wish = await self._wished()
                 await self._open(wish)
                 await self._play()
             except DepthFlowError as error:
-                await self._failed(error)
+                self._trouble(error)
+                if self._wish == wish:  # else a better one came while it was tried
+                    await self._after(error)
 
     async def close(self) -> None:
         """End the preview."""
@@ -101,8 +103,8 @@ class Player:
 
     async def _wished(self) -> Wish:
         while self._wish is None:
-            await self.close()
             self._news.clear()
+            await self.close()
             await self._news.wait()
         return self._wish
 
@@ -179,7 +181,7 @@ class Player:
 
     async def _change(self, wish: Wish) -> None:
         assert self._preview is not None and self._shown is not None  # noqa: S101, PT018
-        before = self._shown
+        preview, before = self._preview, self._shown
         asked: dict[str, Any] = {}
         if wish.preset != before.preset:
             asked = {"preset": wish.preset, "spec": dict(wish.spec)}
@@ -192,13 +194,14 @@ class Player:
         }
         if (wish.at, wish.paused) != (before.at, before.paused):
             asked |= {"paused": wish.paused} if wish.at is None else {"at": wish.at}
-        changed = await self._client.change_preview(self._preview, **asked)
+        changed = await self._client.change_preview(preview, **asked)
+        if self._preview != preview:
+            return  # it was closed meanwhile
         self._shown, self.revision, self._refused = wish, changed.revision, False
         self._told(changed.spec)
 
-    async def _failed(self, error: DepthFlowError) -> None:
-        """Say it, and wait: for another wish if it was that, else a moment."""
-        self._trouble(error)
+    async def _after(self, error: DepthFlowError) -> None:
+        """Wait: for another wish if it was that, else a moment."""
         self._news.clear()
         patience = None if isinstance(error, UsageError) else AGAIN_S
         with contextlib.suppress(TimeoutError):

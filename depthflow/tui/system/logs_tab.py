@@ -26,7 +26,7 @@ class LogsTab(SystemTab):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "hold", "Hold", id="logs.hold"),
         Binding("l", "level", "Level", id="logs.level"),
-        Binding("slash", "search", "Search", id="logs.search"),
+        Binding("slash", "search", "Search", id="logs.search", key_display="/", priority=True),
         Binding("escape", "leave_search", "Back", id="logs.back", show=False),
     ]
 
@@ -127,7 +127,7 @@ class LogsTab(SystemTab):
         self._redraw()
 
     def action_search(self) -> None:
-        self.query_one("#logs-search").focus()
+        self.screen.set_focus(self.query_one("#logs-search"))
 
     def action_leave_search(self) -> None:
         self.query_one("#log").focus()

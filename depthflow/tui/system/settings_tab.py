@@ -25,7 +25,7 @@ class SettingsTab(SystemTab):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit", id="settings.edit"),
         Binding("delete,backspace", "reset", "Reset to default", id="settings.reset"),
-        Binding("slash", "search", "Search", id="settings.search"),
+        Binding("slash", "search", "Search", id="settings.search", key_display="/", priority=True),
         Binding("escape", "back", "Back", id="settings.back", show=False),
     ]
 
@@ -164,7 +164,7 @@ class SettingsTab(SystemTab):
             self.write(self.entry.key, None)
 
     def action_search(self) -> None:
-        self.query_one("#settings-search").focus()
+        self.screen.set_focus(self.query_one("#settings-search"))
 
     def action_back(self) -> None:
         self.query_one("#settings-table").focus()

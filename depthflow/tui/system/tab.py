@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from rich.table import Table
 from rich.text import Text
 from textual.containers import Container
+from textual.widgets import Input
 
 from depthflow.client.models import System
 
@@ -37,6 +38,12 @@ class SystemTab(Container):
 
     def again(self) -> None:
         """Look anew, because the user asks."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The search goes before all other keys, so that what follows is searched for; in a field, a slash is one."""
+        if action == "search" and isinstance(self.screen.focused, Input):
+            return False
+        return super().check_action(action, parameters)
 
     def system_is(self, system: System) -> None:
         """News of the daemon."""

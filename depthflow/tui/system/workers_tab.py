@@ -29,7 +29,8 @@ class WorkersTab(SystemTab):
         words = [f"engine {engine.get('state', '?')}"]
         if "workers" in engine:
             words.append(f"up to {engine['workers']} workers")
-        words.append(f"{engine.get('restarts', 0)} restarts since it began")
+        restarts = engine.get("restarts", 0)
+        words.append(f"{restarts} {'restart' if restarts == 1 else 'restarts'}")
         if engine.get("memory_limit"):
             words.append(f"memory limit {engine['memory_limit']}")
         self.query_one("#workers-line", Static).update(Text(" · ".join(words)))

@@ -188,7 +188,7 @@ class Drawing:
         now = "" if row.problem else _number(view.model.value(index, view.playhead))
         marks = f"{_MARKS[row.mode]}{_AFTER_MARKS[row.after]}"
         room = max(0, view.names - 7 - len(now))
-        name = f"{row.name[:room]:<{room}} {marks} "
+        name = f"{_cut(row.name, room):<{room}} {marks} "
         return [
             Segment(name, paper + self._ink("name-here" if here else "name")),
             Segment(f"{now} ", paper + self._ink("value")),
@@ -204,7 +204,7 @@ class Drawing:
         edge = "" if row.problem else edge
         words = {1: row.parameter.unit, 2: row.easing}.get(line, "") if line < last else ""
         room = max(0, view.names - 4 - len(edge))
-        text = f" {words[:room]:<{room}}{edge} "
+        text = f" {_cut(words, room):<{room}}{edge} "
         return [Segment(text, paper + self._ink("name")), Segment(" ", self._paper("name"))]
 
     def _bounds(self, index: int) -> tuple[float, float]:
@@ -282,6 +282,11 @@ def _line_of(value: float, bounds: tuple[float, float], lines: int) -> int:
     low, high = bounds
     part = 0.5 if high <= low else (high - value) / (high - low)
     return min(int(min(max(part, 0.0), 1.0) * lines), lines - 1)
+
+
+def _cut(words: str, room: int) -> str:
+    """What is longer than there is room says so."""
+    return words if len(words) <= room else f"{words[: room - 1]}…" if room else ""
 
 
 def _number(value: float) -> str:
