@@ -50,6 +50,11 @@ def is_folder(path: str | PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def is_file(path: str | PathLike[str]) -> bool:
+    """Whether a file is there, as far as this user can see."""
+    return os.path.isfile(path)  # noqa: PTH113 - as above
+
+
 def exists(path: str | PathLike[str]) -> bool:
     """Whether something is there, as far as this user can see."""
     return os.path.exists(path)  # noqa: PTH110 - as above

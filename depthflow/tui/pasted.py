@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from depthflow.paths import expanded
+
 MOST = 1 << 16
 """Characters that are looked at; a whole book may be on the clipboard."""
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
@@ -58,10 +60,7 @@ def _path(word: str) -> Path:
             return Path(word)
         path = unquote(parts.path)
         return Path(path[1:] if _DRIVE.match(path[1:]) else path)
-    try:
-        return Path(word).expanduser() if word.startswith("~") else Path(word)
-    except RuntimeError:  # no such user
-        return Path(word)
+    return expanded(word)
 
 
 def _is_there(path: Path, there: Callable[[Path], bool]) -> bool:

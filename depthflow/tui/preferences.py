@@ -99,7 +99,7 @@ class Preferences:
     @property
     def folder(self) -> Path:
         """Where photos were last looked for; the current folder if that is gone."""
-        last = Path(self.wishes.last.folder).expanduser()
+        last = paths.expanded(self.wishes.last.folder)
         return last if self.wishes.last.folder and last.is_dir() else Path.cwd()
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from depthflow.client import AsyncClient
 from depthflow.client.models import Job
 from depthflow.errors import DepthFlowError
+from depthflow.paths import expanded
 
 TRIES = 50
 
@@ -52,7 +53,7 @@ def taken_place(error: DepthFlowError, photo: str, parts: Mapping[str, Any]) -> 
         return None
     if asked is not None:
         return unnumbered(path) if path == Path(asked) else None
-    source = Path(photo).expanduser().absolute()
+    source = expanded(photo).absolute()
     beside = path.parent == source.parent and path.name.startswith(source.stem) and path.suffix != source.suffix
     return path if beside else None
 

@@ -261,11 +261,14 @@ async def test_a_path_is_asked_for_until_it_is_there(tmp_path: Path) -> None:
         heard: list[Path | None] = []
         app.push_screen(AskPath("Import", "A file", value=f"{tmp_path}/nothing", suffix=".onnx"), heard.append)
         await pilot.pause()
-        await pilot.press("enter")
-        await ended(pilot, "default")
-        assert heard == []
-        app.screen.query_one("Input").value = f"{tmp_path}/netw"  # type: ignore[attr-defined]
+        for missing in (f"{tmp_path}/nothing", "~nobody-of-this-name/network.onnx", "x" * 300):
+            app.screen.query_one(Input).value = missing
+            await pilot.press("enter")
+            await ended(pilot, "default")
+            assert heard == []
         typed = app.screen.query_one(Input)
+        typed.value = f"{tmp_path}/netw"
+        typed.cursor_position = len(typed.value)
         await until(pilot, lambda: typed._suggestion)
         await pilot.press("tab", "enter")
         await ended(pilot, "default")

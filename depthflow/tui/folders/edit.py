@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from depthflow.client.models import Folder
 from depthflow.errors import DepthFlowError
+from depthflow.paths import expanded, is_folder
 from depthflow.tui import commands
 from depthflow.tui.folders.asking import ChooseFolder
 from depthflow.tui.folders.words import found_words
@@ -131,8 +132,8 @@ class EditFolder(Modal[dict[str, Any] | None]):
 
     def _browse(self, key: str) -> None:
         field = self.query_one(f"#{key}", Input)
-        typed = Path(field.value.strip()).expanduser() if field.value.strip() else self._start
-        start = next((place for place in (typed, *typed.parents) if place.is_dir()), self._start)
+        typed = expanded(field.value.strip()) if field.value.strip() else self._start
+        start = next((place for place in (typed, *typed.parents) if is_folder(place)), self._start)
 
         def chosen(place: Path | None) -> None:
             if place is not None:

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Static
 
+from depthflow.paths import expanded, is_file, is_folder
 from depthflow.tui.steady import Modal
 from depthflow.tui.widgets.pathfield import PathField
 
@@ -89,8 +90,8 @@ class AskPath(Modal[Path | None]):
 
     @work(exclusive=True)
     async def _check(self, text: str) -> None:
-        path = Path(text).expanduser()
-        found = await asyncio.to_thread(path.is_dir if self._folder else path.is_file)
+        path = expanded(text)
+        found = await asyncio.to_thread(is_folder if self._folder else is_file, path)
         if not text or not found:
             kind = "folder" if self._folder else "file"
             self.query_one("#problem", Static).update(Text(f"there is no such {kind}"))

@@ -22,6 +22,7 @@ from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
 from depthflow.images import is_photo_name
+from depthflow.paths import expanded, is_file, is_folder
 from depthflow.tui import thumbnails
 from depthflow.tui.facts import size_text
 from depthflow.tui.pasted import paths_in
@@ -58,7 +59,9 @@ class PhotoTree(DirectoryTree):
         return self._marks if action == "mark" else super().check_action(action, parameters)
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        return [path for path in paths if not path.name.startswith(".") and (is_photo_name(path.name) or _is_dir(path))]
+        return [
+            path for path in paths if not path.name.startswith(".") and (is_photo_name(path.name) or is_folder(path))
+        ]
 
     def render_label(self, node: TreeNode[DirEntry], base_style: Style, style: Style) -> Text:
         label = super().render_label(node, base_style, style)
@@ -140,13 +143,13 @@ class PhotoBrowser(Sheet):
     @on(Input.Changed, "#path")
     def _typed(self, event: Input.Changed) -> None:
         if event.value.strip():
-            self.look_at(Path(event.value.strip()).expanduser())
+            self.look_at(expanded(event.value.strip()))
 
     @work(exclusive=True, group="look")
     async def look_at(self, path: Path) -> None:
         """Show the photo, once the cursor stands still; a folder shows nothing but its name."""
         await asyncio.sleep(0.1)
-        is_photo = is_photo_name(path.name) and await asyncio.to_thread(path.is_file)
+        is_photo = is_photo_name(path.name) and await asyncio.to_thread(is_file, path)
         found = await asyncio.to_thread(thumbnails.of_photo, path) if is_photo else None
         if not self.is_current:  # it was closed meanwhile
             return
@@ -225,7 +228,7 @@ class ChoosePhoto(PhotoBrowser):
 
     @work(exclusive=True, group="answer")
     async def _answer(self, text: str) -> None:
-        found = [path for path in await asyncio.to_thread(paths_in, text) if not _is_dir(path)]
+        found = [path for path in await asyncio.to_thread(paths_in, text) if not is_folder(path)]
         if not self.is_current:
             return
         if found:
@@ -246,10 +249,3 @@ def beginning(photo: Path | None) -> Path:
         return photo.parent
     here, pictures = Path.cwd(), Path.home() / "Pictures"
     return here if here != Path.home() or not pictures.is_dir() else pictures
-
-
-def _is_dir(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False

@@ -12,6 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from depthflow.paths import expanded
+
 Wanted = Callable[[Path], bool]
 """Whether a file is offered, by its name; folders always are, for the file may lie in them."""
 
@@ -73,7 +75,7 @@ def completed(value: str, wanted: Wanted) -> str | None:
     """The first path that begins so, a folder with a slash; None if there is none."""
     folder, slash, start = value.rpartition("/")
     try:
-        place = Path(folder + slash or ".").expanduser()
+        place = expanded(folder + slash or ".")
         entries = [entry for entry, _ in zip(place.iterdir(), range(_LISTED), strict=False)]
         names = sorted(
             entry.name + ("/" if entry.is_dir() else "") for entry in entries
