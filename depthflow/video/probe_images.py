@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from depthflow.errors import InputError
-from depthflow.images_decode import without_pillows_limit
 from depthflow.video.colour import exact_rate
 from depthflow.video.facts import VideoFacts
 
@@ -28,6 +27,8 @@ def probe_images(path: Path) -> VideoFacts:
     if path.is_dir():
         return _probe_folder(path)
     from PIL import Image, UnidentifiedImageError
+
+    from depthflow.images_decode import without_pillows_limit
 
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path")

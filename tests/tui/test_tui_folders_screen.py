@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from textual.widgets import Checkbox, Input, Select, Static, TextArea
 
 from depthflow.errors import ServerError
 from depthflow.tui.app import DepthFlowApp
+from depthflow.tui.commands import Result
 from depthflow.tui.folders.asking import ChooseFolder
 from depthflow.tui.folders.edit import EditFolder
 from depthflow.tui.folders.panes import FolderList, Pane
@@ -285,6 +287,31 @@ async def test_only_what_changed_is_set(commands: Commands) -> None:
         await settled(pilot)
         assert len(commands.asked("set")) == len([c for c in commands.asked("set") if "--name" in c])
         assert not isinstance(pilot.app.screen, EditFolder), "nothing to change closes it"
+
+
+async def test_what_is_being_saved_is_not_tried_beside(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands.answers["set"] = {"name": "hols", "done": "changed", "daemon": None, "in": "", "out": "", "preset": None}
+    run, saved = commands._run, asyncio.Event()
+
+    async def slow(*args: str, data: str = "") -> Result:
+        answer = await run(*args, data=data)
+        if "--dry-run" not in args:
+            await saved.wait()
+        return answer
+
+    async with opened(scripted()) as pilot:
+        sheet = await sheet_of(pilot, "e", EditFolder)
+        assert isinstance(sheet, EditFolder)
+        monkeypatch.setattr("depthflow.tui.commands.run", slow)
+        monkeypatch.setattr("depthflow.tui.folders.edit.PAUSE_S", 3600)
+        sheet.query_one("#name", Input).value = "hols"
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(commands.asked("set")) == 1)
+        await sheet.try_now().wait()
+        saved.set()
+        await until(pilot, lambda: pilot.app.screen is not sheet)
+        assert commands.asked("set") == [("--json", "holidays", "--name", "hols")]
 
 
 async def test_a_folder_is_chosen_in_the_browser(commands: Commands, tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ class EditFolder(Modal[dict[str, Any] | None]):
             else:
                 self._say("✗ Both folders are needed: where photos are dropped, and where videos go.", "bad")
             return
+        self._tried = command  # what would come of it is no question any more
         result = await commands.run(*_with(command, "--json"))
         try:
             self.dismiss(result.data())
