@@ -15,7 +15,7 @@ def keep_freed() -> None:
     """Have freed memory used again, by all threads, before new one is asked for; call it before any thread begins.
 
     Pictures are 10 to 30 MB, and glibc gives such pieces back at once: each array is new pages then, which the system
-    clears one by one. Kept, a job of one frame takes 0.2 CPU-s less of 1.4, and 330 MB instead of 420.
+    clears one by one. Kept, a job of one frame takes 0.2 CPU-s less of 1.4, and 340 MB instead of 420.
     """
     if sys.platform != "linux":
         return
