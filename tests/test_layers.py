@@ -153,6 +153,15 @@ def test_the_last_layer_does_not_climb_to_what_hides_it(count):
     assert len(mesh.triangles) < 100  # up the sides of the square it had 430
 
 
+def test_the_last_layer_is_calm_behind_a_ragged_cut():
+    """No two pixels of a network's far side are alike; taken as they are, they give it a triangle for every five."""
+    rough = cv2.GaussianBlur(np.random.default_rng(2).standard_normal((240, 320)).astype(np.float32), (0, 0), 1.5)
+    depth = scene()[1] + 0.01 * rough / rough.std()
+    back = cut(depth, SHIFT, width=320).forms[0]
+    mesh = build_mesh(back.depth, extent=(1.0, 0.75), error=0.5 / SHIFT / 2, cared=back.shown)
+    assert len(mesh.triangles) < back.shown.sum() / 6
+
+
 def test_a_shallow_notch_does_not_end_what_a_deep_cut_uncovers():
     """The notch is the nearest far side of its surroundings; these are still looked behind, as far as the wall."""
     photo, depth = scene()

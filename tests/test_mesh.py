@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depthflow.render.mesh import build_mesh
+from depthflow.render.mesh import TILE, _padding, build_mesh, parted
 
 
 def smooth_scene(height=150, width=230, seed=0):
@@ -106,3 +106,55 @@ def test_neighbours_in_the_picture_are_neighbours_in_the_list():
     indices = mesh.triangles.ravel()
     work = sum(len(np.unique(indices[begin : begin + 4096])) for begin in range(0, len(indices), 4096))
     assert work < 1.3 * len(mesh.positions)
+
+
+@pytest.mark.parametrize("on_border", [(False, False), (False, True), (True, False), (True, True)])
+def test_what_is_cared_for_is_covered_to_its_neighbours(on_border):
+    """The cells round a sample show it, also where a sample on the border of a tile is all that is cared for."""
+    depth, extent = smooth_scene(), (1.0, 150 / 230)
+    sample = tuple(
+        TILE - _padding(size, 0.1 * 230 / 2)[0] if border else 70
+        for size, border in zip(depth.shape, on_border, strict=True)
+    )
+    cared = np.zeros(depth.shape, bool)
+    cared[sample] = True
+    whole = build_mesh(depth, extent=extent, error=0.01, margin=0.1)
+    mesh = build_mesh(depth, extent=extent, error=0.01, margin=0.1, cared=cared)
+    assert len(mesh.triangles) < len(whole.triangles) / 10
+    covered = ~np.isnan(interpolated(mesh, depth, extent))
+    around = tuple(slice(max(0, at - 1), at + 2) for at in sample)
+    assert covered[around].all()
+    assert np.abs(interpolated(mesh, depth, extent) - depth)[sample] <= 0.01 + 1e-5
+
+
+def test_what_a_picture_shows_decides_how_a_triangle_is_drawn():
+    depth, extent = smooth_scene(), (1.0, 150 / 230)
+    picture = np.full((300, 460, 4), 255, np.uint8)
+    picture[:, :12, 3] = 0  # the margin mirrors it
+    picture[100:200, 200:300, 3] = 0
+    picture[150:152, 300:310, 3] = 128
+    mesh = build_mesh(depth, extent=extent, error=0.004, margin=0.1)
+    parts = parted(mesh, picture, extent=extent)
+    alpha = cv2.copyMakeBorder(picture[..., 3], 200, 200, 200, 200, cv2.BORDER_REFLECT)
+    scale = np.array([230, -230])
+    texels = (mesh.positions[:, :2] * scale + (230, 150) - 0.5 + 200)[mesh.triangles]
+    low, high = np.floor(texels.min(1)).astype(int), np.ceil(texels.max(1)).astype(int)
+    seen = [alpha[y : b + 1, x : a + 1] for (x, y), (a, b) in zip(low, high, strict=True)]
+    rows = {tuple(triangle): (part.min(), part.max()) for triangle, part in zip(mesh.triangles, seen, strict=True)}
+    opaque, soft = parts.triangles[: parts.opaque], parts.triangles[parts.opaque :]
+    assert {tuple(t) for t in opaque} == {t for t, (least, _) in rows.items() if least == 255}
+    assert {tuple(t) for t in soft} == {t for t, (least, most) in rows.items() if least < 255 and most > 0}
+    assert min(len(opaque), len(soft), len(mesh.triangles) - len(parts.triangles)) > 50
+    assert (np.diff(parts.positions[soft, 2].sum(1)) >= 0).all(), "far ones first"
+
+
+def test_an_opaque_picture_leaves_the_mesh_as_it_is():
+    mesh = build_mesh(smooth_scene(), extent=(1.0, 150 / 230), error=0.01)
+    assert parted(mesh, np.full((30, 46, 4), 255, np.uint8), extent=(1.0, 150 / 230)) is mesh
+    assert mesh.opaque == len(mesh.triangles)
+
+
+def test_a_picture_that_is_never_seen_has_no_triangles():
+    nothing = np.zeros((150, 230), bool)
+    mesh = build_mesh(smooth_scene(), extent=(1.0, 150 / 230), error=0.01, cared=nothing)
+    assert not len(parted(mesh, np.zeros((30, 46, 4), np.uint8), extent=(1.0, 150 / 230)).triangles)

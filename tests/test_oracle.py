@@ -55,8 +55,7 @@ def oracle(layers, camera, **more):
 def away_from_cuts(layers, view):
     """(H, W): nothing but the front layer is near, and none of its soft edges."""
     front = layers.sheets[-1]
-    soft = np.zeros(front.depth.shape, bool) if front.soft is None else front.soft
-    edges = cv2.dilate(soft.astype(np.uint8), np.ones((7, 7)))
+    edges = cv2.dilate((front.colour[..., 3] < 255).astype(np.uint8), np.ones((9, 9)))
     touched = cv2.remap(edges, view.place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT) > 0
     off = touched | (view.layer != len(layers.sheets) - 1)
     return ~cv2.dilate(off.astype(np.uint8), np.ones((5, 5))).astype(bool)

@@ -79,7 +79,7 @@ def layers_of(photo: Photo, depth: NDArray[np.float32], spec: JobSpec) -> Layere
 
     from depthflow.render.gltf import glb
     from depthflow.render.layers import peel
-    from depthflow.render.mesh import build_mesh
+    from depthflow.render.mesh import build_mesh, parted
 
     width, height = photo.size
     extent = photo_extent(photo.size)
@@ -102,8 +102,8 @@ def layers_of(photo: Photo, depth: NDArray[np.float32], spec: JobSpec) -> Layere
                 cv2.resize(shown.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool),
             )
         )
-        mesh = build_mesh(layer.depth, extent=extent, error=error, margin=0.0, cared=layer.shown, soft=layer.soft)
-        scene.append((mesh, _png(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))))
+        mesh = build_mesh(layer.depth, extent=extent, error=error, margin=0.0, cared=layer.shown)
+        scene.append((parted(mesh, rgba, extent=extent), _png(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))))
     mask = cv2.resize(cut.disoccluded.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
     rest = cameras[0]
     model = glb(scene, extent=extent, fov=rest.fov, relief=rest.relief)

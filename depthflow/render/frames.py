@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from math import ceil
 from typing import Literal
 
 import cv2
@@ -18,7 +17,7 @@ from depthflow.render.ahead import FramesAhead
 from depthflow.render.context import GLContext, context, second
 from depthflow.render.fill import Fill
 from depthflow.render.layers import MOST, Form, cut
-from depthflow.render.mesh import Mesh, build_mesh
+from depthflow.render.mesh import Mesh, build_mesh, parted
 from depthflow.render.painter import Painter, Picture, Sheets, Shot
 from depthflow.render.yuv import Colour, to_yuv
 from depthflow.scene import framing
@@ -245,14 +244,15 @@ class FrameRenderer:
         window = self._inside_window(height, width)
 
         def meshed(form: Form) -> Mesh:
-            return build(form.depth, cared=_both(form.shown, window), soft=self._softened(form.soft))
+            return build(form.depth, cared=_both(form.shown, window))
 
         with ThreadPoolExecutor(MOST, thread_name_prefix="depthflow-mesh") as pool:
             photo = pool.submit(_shrunk, self._photo, size)
             cuts = cut(depth, shift, width=size[0], count=count)
             meshes = pool.map(meshed, cuts.forms)
             pictures = [self._texture(colours) for colours in cuts.colours(photo.result(), self._fill)]
-            return tuple(zip(meshes, pictures, strict=True))
+            parts = pool.map(partial(parted, extent=self.extent, edge=self._edge), meshes, pictures)
+            return tuple(zip(parts, pictures, strict=True))
 
     def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
         """(height, width): what the clip ever shows of the photo; None is all of it."""
@@ -261,13 +261,6 @@ class FrameRenderer:
             for count, extent, most in zip((width, height), self.extent, self._window, strict=True)
         )
         return None if across.all() and down.all() else down[:, None] & across
-
-    def _softened(self, soft: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """Squeezed textures spread a soft edge over more of the picture."""
-        more = ceil(1 / min(self._squeeze)) - 1
-        if soft is None or not more:
-            return soft
-        return cv2.dilate(soft.astype(np.uint8), np.ones((1 + 2 * more, 1 + 2 * more), np.uint8)).astype(bool)
 
     def _texture(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A layer's texture: no finer than a squeezed view can show, in the colours that are drawn."""

@@ -31,15 +31,19 @@ _RAMP = 2
 """Widest soft ramp, in depth pixels, that counts as one jump."""
 _BAND = 3
 """Depth pixels by which the near side reaches beyond the cut, under its soft edge."""
-_GAP = 3
-"""Further depth pixels on the far side that the layer behind alone shows."""
+_GAP = 5
+"""Further depth pixels on the far side that the layer behind alone shows: room for a mesh to step over the cut."""
 _DEEPER = 0.8, 0.6, 0.4, 0.2
 """Deepest shares of the far sides: where the nearest of all uncovers nothing, the nearest of each share is tried."""
 _SHARP = 0.7
 """Opacity that the soft edge gains per pixel of the photo."""
 _FAR_OFF = 3.0
 """Largest distance from a cut that is told apart, depth pixels: there the front is opaque."""
-_SEEN_TO = 3
+_MELT = 3.0, 8.0
+"""Sigma of the blur that melts invented depth, next to the far side that lends it and away from it, depth pixels."""
+_CALM = 1.5
+"""... and of what takes the last steps from it: at the cut each would take a row of small triangles."""
+_SEEN_TO = 1
 """Depth pixels round what is uncovered that a layer behind is drawn."""
 _OUTWARD = 1.0
 """Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
@@ -53,13 +57,11 @@ class Layer:
         colour: (H, W, 4) uint8 sRGB, premultiplied by alpha.
         depth: (h, w) float32 in [0, 1].
         shown: (h, w) where it may be seen by a moving camera; what it holds elsewhere does not matter. None is all.
-        soft: (h, w) where it is not opaque, or next to that; None is nowhere.
     """
 
     colour: U8
     depth: F32
     shown: Mask | None = None
-    soft: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,6 @@ class Form:
 
     depth: F32
     shown: Mask | None = None
-    soft: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,7 @@ def peel(photo: U8, depth: F32, shift: float, *, count: int = 2, fill: Fill | No
     """
     cuts = cut(depth, shift, width=photo.shape[1], count=count)
     colours = cuts.colours(photo, fill)
-    sheets = (
-        Layer(colour, form.depth, form.shown, form.soft) for colour, form in zip(colours, cuts.forms, strict=True)
-    )
+    sheets = (Layer(colour, form.depth, form.shown) for colour, form in zip(colours, cuts.forms, strict=True))
     return Layers(tuple(sheets), cuts.disoccluded)
 
 
@@ -207,7 +206,7 @@ def _cut(
         hidden &= seen
     beyond = (drop > step) & ~hidden & ~kept
     pool = ThreadPoolExecutor(1, thread_name_prefix="depthflow-cut")
-    carrying = pool.submit(_back_depth, sharp, far_depth, hidden, beyond, step if again else None)
+    carrying = pool.submit(_back_depth, sharp, far_depth, from_far, hidden, beyond, step if again else None)
 
     # Front: the near side reaches over the cut; beyond it is a gap, which only the back shows. Where the far side
     # itself hides something, the back has no room for it: there the front goes on without a gap.
@@ -235,7 +234,7 @@ def _cut(
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)
     hole = Hole(hidden | stray, strange, back_depth, far_of)
-    front = Form(front_depth, shown, _soft(distance, width))
+    front = Form(front_depth, shown)
     return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden, gap)
 
 
@@ -316,10 +315,11 @@ def _look(values: F32, index: NDArray[np.integer]) -> F32:
     return np.asarray(values.take(index), np.float32)
 
 
-def _back_depth(sharp: F32, far_depth: F32, hidden: Mask, beyond: Mask, step: float | None) -> F32:
+def _back_depth(sharp: F32, far_depth: F32, from_far: F32, hidden: Mask, beyond: Mask, step: float | None) -> F32:
     """The far side's depth carried on behind the near side, smoothed there so that rays of depth melt.
 
     Args:
+        from_far: (h, w) pixels to that far side: the farther, the smoother.
         beyond: (h, w) near things beyond the reach: they lend no depth.
         step: jumps of the far side above this stay jumps; None smooths all.
     """
@@ -329,8 +329,15 @@ def _back_depth(sharp: F32, far_depth: F32, hidden: Mask, beyond: Mask, step: fl
         return np.where(hidden, calm, filled_in).astype(np.float32)
     known = np.where(hidden, far_depth, sharp).astype(np.float32)
     weight = (~beyond).astype(np.float32)
-    smooth = cv2.GaussianBlur(known * weight, (0, 0), 3.0) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 3.0), 1e-6)
-    return np.where(hidden, smooth, known).astype(np.float32)
+    fine, coarse = (_mean(known, weight, sigma) for sigma in _MELT)
+    share = np.clip(from_far / _MELT[1], 0.0, 1.0)
+    return np.where(hidden, fine + (coarse - fine) * share, known).astype(np.float32)
+
+
+def _mean(values: F32, weight: F32, sigma: float) -> F32:
+    """Weighted mean of what is around."""
+    sums = cv2.GaussianBlur(values * weight, (0, 0), sigma)
+    return np.asarray(sums / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6), np.float32)
 
 
 def _carried_on(pieces: _Pieces) -> F32:
@@ -342,8 +349,8 @@ def _carried_on(pieces: _Pieces) -> F32:
     if needed.any():
         x, y, width, height = cv2.boundingRect(needed.astype(np.uint8))
         box = tuple(slice(max(0, low - _SEEN_TO), low + size + _SEEN_TO) for low, size in ((y, height), (x, width)))
-        beside = cv2.GaussianBlur(_look(depth[box], _nearest(needed[box])[1]), (0, 0), 1.0)
-        np.copyto(depth[box], np.minimum(beside, pieces.ceiling[box]), where=~needed[box])
+        calm = cv2.GaussianBlur(_look(depth[box], _nearest(needed[box])[1]), (0, 0), _CALM)
+        np.minimum(calm, pieces.ceiling[box], out=depth[box])
     return depth
 
 
@@ -355,18 +362,6 @@ def _distance(depth: F32, near: F32, far: F32, zone: Mask, gap: Mask, from_near:
     return np.clip(distance, -_FAR_OFF, _FAR_OFF).astype(np.float32)
 
 
-def _soft_below(distance: F32, width: int) -> tuple[float, float]:
-    """Photo pixels a depth pixel, and the distance from which on the front is opaque."""
-    scale = width / distance.shape[1]
-    return scale, 0.5 / (_SHARP * scale)
-
-
-def _soft(distance: F32, width: int) -> Mask:
-    """(h, w) where the front is soft: between samples of the depth map a pixel is as soft as the four round it."""
-    near_cut = distance + _OUTWARD < _soft_below(distance, width)[1]
-    return cv2.dilate(near_cut.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-
-
 def _front(photo: U8, back: U8, distance: F32) -> U8:
     """The front, premultiplied: soft at the cuts, and with the back behind it exactly the photo.
 
@@ -374,9 +369,9 @@ def _front(photo: U8, back: U8, distance: F32) -> U8:
         distance: (h, w) from the cut, see `_distance`.
     """
     height, width = photo.shape[:2]
-    scale, soft_below = _soft_below(distance, width)
+    scale = width / distance.shape[1]
     texels = cv2.resize(distance + _OUTWARD, (width, height), interpolation=cv2.INTER_LINEAR)
-    flat = np.flatnonzero(texels < soft_below)
+    flat = np.flatnonzero(texels < 0.5 / (_SHARP * scale))
     alpha = np.clip(texels.ravel()[flat] * (scale * _SHARP) + 0.5, 0.0, 1.0)
     colour = photo.reshape(-1, 3)[flat].astype(np.float32)
     behind = back.reshape(-1, 3)[flat].astype(np.float32)

@@ -22,6 +22,8 @@ TILE = 64
 
 _STEPS = tuple(TILE >> n for n in range(TILE.bit_length() - 1))
 """Sizes of the squares that are halved, coarse to fine."""
+_ROUNDING = 0.01
+"""Texels by which a driver may sample beside the place that a triangle gives."""
 _EDGES = {"mirror": cv2.BORDER_REFLECT, "clamp": cv2.BORDER_REPLICATE}
 
 
@@ -33,7 +35,7 @@ class Mesh:
         positions: (N, 3) float32: x, y in halves of the photo's longer side (y up), depth in [0, 1].
         triangles: (M, 3) uint32 indices of positions.
         error: no depth between the vertices is farther than this from the map.
-        opaque: the triangles before this number touch nothing that `soft` marked.
+        opaque: the triangles before this number show nothing that is not opaque, see `parted`.
     """
 
     positions: NDArray[np.float32]
@@ -50,9 +52,8 @@ def build_mesh(
     margin: float = 0.2,
     edge: str = "mirror",
     cared: NDArray[np.bool_] | None = None,
-    soft: NDArray[np.bool_] | None = None,
 ) -> Mesh:
-    """Triangulate a depth map.
+    """Triangulate a depth map; all of it counts as opaque.
 
     Args:
         depth: (H, W) float32 in [0, 1], row 0 on top, seen as samples in the middle of its pixels.
@@ -61,7 +62,6 @@ def build_mesh(
         margin: how far the mesh goes on beyond the border, in halves of the longer side, at least.
         edge: "mirror" continues the depth mirrored, "clamp" with its border.
         cared: (H, W) where the error counts; all of it if None. Triangles without any of it are left out.
-        soft: (H, W) where the texture is not opaque; triangles that touch it come last, far ones first.
     """
     height, width = depth.shape
     cell = 2 * extent[0] / width, 2 * extent[1] / height
@@ -71,18 +71,13 @@ def build_mesh(
     if cared is None:
         triangles = _refined(grid, None, error)
     else:
-        wanted = _extend(cared.astype(np.float32), top, bottom, left, right, edge) > 0.5
+        wanted = _extend(cared.view(np.uint8), top, bottom, left, right, edge).view(bool)
+        part = _tiles(wanted)
+        grid, wanted = np.ascontiguousarray(grid[part]), np.ascontiguousarray(wanted[part])
+        top, left = top - part[0].start, left - part[1].start
         triangles = _refined(grid, wanted, error)
         triangles = triangles[_touched(triangles, wanted)]
     triangles = triangles[np.argsort(_place(triangles, grid.shape[1]), kind="stable")]
-    opaque = len(triangles)
-    if soft is not None:
-        touched = _touched(triangles, _extend(soft.astype(np.float32), top, bottom, left, right, edge) > 0.5)
-        opaque = int(len(triangles) - touched.sum())
-        # Far ones first: what shines through a soft edge is drawn before it.
-        last = triangles[touched]
-        last = last[np.argsort(grid.ravel()[last].sum(1), kind="stable")]
-        triangles = np.concatenate([triangles[~touched], last])
     # Only the vertices that are used, in grid order.
     columns = grid.shape[1]
     used = np.zeros(grid.size, bool)
@@ -93,7 +88,47 @@ def build_mesh(
     positions[:, 0] = (cols - left + 0.5) * cell[0] - extent[0]
     positions[:, 1] = extent[1] - (rows - top + 0.5) * cell[1]
     positions[:, 2] = grid.ravel()[used]
-    return Mesh(positions, index[triangles].astype(np.uint32), error, opaque)
+    return Mesh(positions, index[triangles].astype(np.uint32), error, len(triangles))
+
+
+def parted(mesh: Mesh, picture: NDArray[np.uint8], *, extent: tuple[float, float], edge: str = "mirror") -> Mesh:
+    """The mesh as its picture needs it: without the triangles that show nothing, and those that show something that is
+    not opaque last, far ones first.
+
+    Args:
+        picture: (H, W, 4) uint8, the last channel is alpha; seen with bilinear filtering.
+        extent, edge: as of `build_mesh`.
+    """
+    alpha = cv2.extractChannel(picture, 3)
+    if not len(mesh.triangles) or alpha.min() == 255:
+        return mesh
+    height, width = alpha.shape
+    x, y, depth = mesh.positions.T
+    columns = _seen_texels(x / extent[0], width, mesh.triangles)
+    rows = _seen_texels(-y / extent[1], height, mesh.triangles)
+    left, top = max(0, -int(columns[0].min())), max(0, -int(rows[0].min()))
+    right, bottom = max(0, int(columns[1].max()) - width), max(0, int(rows[1].max()) - height)
+    alpha = _extend(alpha, top, bottom, left, right, edge)
+    box = rows[0] + top, rows[1] + top, columns[0] + left, columns[1] + left
+    soft, shown = _any(alpha < 255, *box), _any(alpha > 0, *box)
+    opaque = mesh.triangles[~soft]
+    # Far ones first: what shines through a soft edge is drawn before it.
+    last = mesh.triangles[soft & shown]
+    last = last[np.argsort(depth[last].sum(1), kind="stable")]
+    return Mesh(mesh.positions, np.concatenate([opaque, last]), mesh.error, len(opaque))
+
+
+def _seen_texels(
+    place: NDArray[np.float32], size: int, triangles: NDArray[np.uint32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(M,) each: the first texel that each triangle may show, and the one after the last.
+
+    Args:
+        place: of the vertices, -1 to 1 over the picture's `size` texels.
+    """
+    texel = ((place + 1) / 2 * size - 0.5)[triangles]
+    first, last = np.floor(texel.min(1) - _ROUNDING), np.ceil(texel.max(1) + _ROUNDING)
+    return first.astype(np.int64), last.astype(np.int64) + 1
 
 
 def _padding(size: int, margin: float) -> tuple[int, int]:
@@ -104,15 +139,25 @@ def _padding(size: int, margin: float) -> tuple[int, int]:
     return before, total - size - before
 
 
-def _extend(depth: NDArray[np.float32], top: int, bottom: int, left: int, right: int, edge: str) -> NDArray[np.float32]:
+def _tiles(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the whole tiles with what is set and the samples next to it."""
+
+    def tiles(first: int, size: int, count: int) -> slice:
+        return slice(max(0, first - 1) // TILE * TILE, min(count, -(-(first + size) // TILE) * TILE + 1))
+
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return tiles(y, height, mask.shape[0]), tiles(x, width, mask.shape[1])
+
+
+def _extend(picture: NDArray[Any], top: int, bottom: int, left: int, right: int, edge: str) -> NDArray[Any]:
     border = _EDGES[edge]
-    grid = depth
+    grid = picture
     # A mirror is no larger than the picture: repeat until the margin is full (tiny photos have large margins).
     while top or bottom or left or right:
         height, width = grid.shape
         up, down = min(top, height), min(bottom, height)
         west, east = min(left, width), min(right, width)
-        grid = np.asarray(cv2.copyMakeBorder(grid, up, down, west, east, border), np.float32)
+        grid = np.asarray(cv2.copyMakeBorder(grid, up, down, west, east, border))
         top, bottom, left, right = top - up, bottom - down, left - west, right - east
     return grid
 
@@ -129,9 +174,19 @@ def _place(triangles: NDArray[np.int64], width: int) -> NDArray[np.int64]:
 
 def _touched(triangles: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(M,): the triangle's bounding box has a sample of the mask."""
-    count = cv2.integral(mask.astype(np.uint8))
     rows, cols = np.divmod(triangles, mask.shape[1])
-    top, bottom, left, right = rows.min(1), rows.max(1) + 1, cols.min(1), cols.max(1) + 1
+    return _any(mask, rows.min(1), rows.max(1) + 1, cols.min(1), cols.max(1) + 1)
+
+
+def _any(
+    mask: NDArray[np.bool_],
+    top: NDArray[np.int64],
+    bottom: NDArray[np.int64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """(M,): whether anything is set in rows top to below bottom, columns left to below right."""
+    count = cv2.integral(mask.view(np.uint8))
     return np.asarray(count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left] > 0)
 
 

@@ -67,8 +67,8 @@ class Packer:
         self._size = size
         width, rows = size[0], min(_STRIP, size[1])
         self._strip = np.empty((rows, width, 4), np.uint8)
-        self._chroma = np.empty((rows // 2, width // 2, 4), np.uint8)
-        self._shifted = np.empty((rows // 2, width // 2 - 1, 4), np.uint8)
+        self._planes = np.empty((3, rows, width), np.uint8)
+        self._shifted = np.empty((rows // 2, width // 2 - 1), np.uint8)
 
     def pack(self, frame: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """See `pack_420`; the planes go into `out`, which is returned."""
@@ -93,16 +93,16 @@ class Packer:
         """Pack an even number of rows."""
         width, height = self._size
         rows, half = len(strip) // 2, width // 2
-        cv2.extractChannel(strip, 0, out[top : top + 2 * rows])
-        # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
-        chroma = self._chroma[:rows]
-        cv2.resize(strip, (half, rows), dst=chroma, interpolation=cv2.INTER_AREA)
-        if width > 2:
-            inner, end = chroma[:, 1:], self._shifted[:rows]
-            cv2.resize(strip[:, 1:-1], (half - 1, rows), dst=end, interpolation=cv2.INTER_AREA)
-            cv2.addWeighted(inner, 0.5, end, 0.5, 0, dst=inner)
-        for plane, channel in zip(out[height:].reshape(2, height // 2, half), (1, 2), strict=True):
-            cv2.extractChannel(chroma, channel, plane[top // 2 : top // 2 + rows])
+        *chroma, unused = self._planes[:, : 2 * rows]
+        cv2.split(strip, [out[top : top + 2 * rows], *chroma, unused])
+        for full, plane in zip(chroma, out[height:].reshape(2, height // 2, half), strict=True):
+            part = plane[top // 2 : top // 2 + rows]
+            # The mean of the pairs that begin and that end at an even column weighs 1 2 1 round it.
+            cv2.resize(full, (half, rows), dst=part, interpolation=cv2.INTER_AREA)
+            if width > 2:
+                inner, shifted = part[:, 1:], self._shifted[:rows]
+                cv2.resize(full[:, 1:-1], (half - 1, rows), dst=shifted, interpolation=cv2.INTER_AREA)
+                cv2.addWeighted(inner, 0.5, shifted, 0.5, 0, dst=inner)
 
 
 def pack_420(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
