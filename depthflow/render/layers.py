@@ -24,9 +24,14 @@ MOST = 3
 STRETCH = 2.0
 """A cut is made where neighbouring pixels would be pulled apart by this many pixels."""
 
-JUMP = 7.0
+JUMP = 5.0
 """... if all of them together open by this many pixels: less is a slope, or noise."""
 
+_SURE = 6.0
+"""... and by this many somewhere along it: so that a cut goes on to where it closes, and none is a few pixels long."""
+
+_OPENS = 0.5, 1.0
+"""Where neighbouring pixels are pulled apart by less than this many pixels no rim shows, by more than that it does."""
 _RAMP = 2
 """Widest soft ramp, in depth pixels, that counts as one jump."""
 _BAND = 3
@@ -166,7 +171,7 @@ def cut(depth: F32, shift: float, *, width: int, count: int = 2) -> Cuts:
         holes.append((pieces.hole, pieces.distance))
         depth, seen, ceiling = pieces.back_depth, pieces.uncovered, pieces.ceiling
         disoccluded |= pieces.hidden
-    forms.append(Form(depth if pieces is None else _carried_on(pieces), seen))
+    forms.append(Form(_grown(depth, shift) if pieces is None else _carried_on(pieces), seen))
     return Cuts(tuple(reversed(forms)), disoccluded, tuple(holes))
 
 
@@ -187,7 +192,7 @@ def _cut(
         return None
     # Ramps become steps: every pixel of a cut belongs to one of its sides.
     sides = depth > (near + far) / 2
-    sharp = np.where(zone, np.where(sides, near, far), depth).astype(np.float32)
+    sharp = np.where(zone, np.where(sides, near, far), _grown(depth, shift)).astype(np.float32)
     (from_far, far_of), (from_near, near_of) = _far_and_near(sharp, zone & ~sides, zone & sides, shift)
     far_depth = _look(sharp, far_of)
     near_depth = _look(sharp, near_of)
@@ -238,9 +243,9 @@ def _cut(
     return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden, gap)
 
 
-def _threshold(shift: float) -> float:
-    """Smallest jump of depth that counts."""
-    return JUMP / max(shift, 1e-6)
+def _threshold(shift: float, opens: float = JUMP) -> float:
+    """Smallest jump of depth that opens by so many pixels."""
+    return opens / max(shift, 1e-6)
 
 
 def _disc(radius: int) -> U8:
@@ -259,7 +264,8 @@ def _edges(depth: F32, shift: float) -> tuple[F32, F32, Mask]:
     """Depth of the near and the far side round each pixel, and where the two are so far apart that it tears.
 
     Networks draw a jump as a ramp of many pixels: its ends are carried through the ramp, so that every pixel of it
-    knows both.
+    knows both. Of what tears by JUMP all that is connected is cut, or nothing (hysteresis; Canny: A computational
+    approach to edge detection, PAMI 1986).
     """
     steep = (cv2.dilate(depth, _disc(1)) - cv2.erode(depth, _disc(1))) / 2 * shift > STRETCH
     ramp = cv2.dilate(steep.astype(np.uint8), _disc(1)).astype(bool)
@@ -267,7 +273,22 @@ def _edges(depth: F32, shift: float) -> tuple[F32, F32, Mask]:
     for _ in range(_RAMP):
         near = np.where(ramp, cv2.dilate(near, _disc(1)), depth).astype(np.float32)
         far = np.where(ramp, cv2.erode(far, _disc(1)), depth).astype(np.float32)
-    return near, far, ramp & (near - far > _threshold(shift))
+    torn = ramp & (near - far > _threshold(shift))
+    count, pieces = cv2.connectedComponents(torn.view(np.uint8), connectivity=8)
+    cut = np.zeros(count, bool)
+    cut[pieces[torn & (near - far > _threshold(shift, _SURE))]] = True
+    return near, far, cut[pieces]
+
+
+def _grown(depth: F32, shift: float) -> F32:
+    """The depth map with all that is near larger by a pixel, where what is behind it is stretched to its edge.
+
+    Colours change within a pixel or two: of what is stretched, the rim of the near side would be drawn out to a comb.
+    """
+    near = cv2.dilate(depth, _disc(1))
+    low, high = _OPENS
+    share = np.clip(((near - depth) * shift - low) / (high - low), 0.0, 1.0)
+    return np.asarray(depth + (near - depth) * share, np.float32)
 
 
 def _nearest(mask: Mask) -> tuple[F32, NDArray[np.int32]]:
