@@ -141,6 +141,21 @@ def test_what_stands_elsewhere_in_depth_lends_no_colour():
     assert np.abs(layers.sheets[0].colour[rim][..., :3].mean((0, 1)) - truth).max() < 20
 
 
+@pytest.mark.parametrize("factor", [1, 1.2, 2, 3])
+def test_the_border_of_what_is_invented_takes_no_colour_from_elsewhere(factor):
+    """Pixels of a photo between those of its depth map; there was a dotted outline of whatever stood at the top left."""
+    width, height = round(320 * factor), round(240 * factor)
+    photo = np.full((height, width, 3), 200, np.uint8)
+    photo[: height // 3, : width // 3] = 0
+    photo[height // 2 :, width // 2 :] = 90
+    depth = np.full((240, 320), 0.1, np.float32)
+    cv2.ellipse(depth, (240, 180), (50, 40), 0, 0, 360, 0.8, -1)
+    photo[cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST) > 0.5] = (230, 20, 30)
+    back = peel(photo, depth, SHIFT).sheets[0].colour[height // 2 + 3 :, width // 2 + 3 :, :3]
+    wall_again = cv2.resize(depth, (width, height))[height // 2 + 3 :, width // 2 + 3 :] < 0.75
+    assert back[wall_again].min() > 60
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_last_layer_does_not_climb_to_what_hides_it(count):
     """Where it is never seen it goes on as it is beside that: a mesh of it needs no triangles for a cliff."""

@@ -47,14 +47,17 @@ def fill(photo: U8, hole: Hole) -> U8:
     known = small.astype(np.float32)
     shapes = _shapes(known, lent, hole)
     coarse = cv2.GaussianBlur(known, (0, 0), max(0.5, _FINE * max(h, w)))
-    # Mirror at the nearest far pixel; a step further, so that its own soft edge is not taken.
-    rows, cols = np.nonzero(hole.mask)
-    far_rows, far_cols = np.divmod(hole.far[hole.mask], w)
+    # Mirror at the nearest far pixel; a step further, so that its own soft edge is not taken. A pixel of the photo may
+    # lie between one of the hole and one beside it.
+    near = cv2.dilate(hole.mask.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
+    rows, cols = np.nonzero(near)
+    far_rows, far_cols = np.divmod(hole.far[near], w)
     dy, dx = (far_rows - rows).astype(np.float32), (far_cols - cols).astype(np.float32)
     further = 1 + _CLEAR / np.maximum(np.hypot(dx, dy), 1e-3)
     map_x, map_y = (np.zeros((h, w), np.float32) for _ in "xy")
-    map_x[hole.mask], map_y[hole.mask] = dx * further + far_cols, dy * further + far_rows
+    map_x[near], map_y[near] = dx * further + far_cols, dy * further + far_rows
     usable = cv2.remap(lent, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    np.copyto(usable, 1.0, where=~hole.mask)  # beside the hole is the photo itself
     usable = cv2.GaussianBlur(np.asarray(usable, np.float32), (0, 0), 2.0)
     # Everything else only where the photo has the hole.
     wanted = np.flatnonzero(hole.mask_at(width, height))

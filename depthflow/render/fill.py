@@ -37,7 +37,7 @@ class Hole:
         mask: (h, w) to invent.
         strange: (h, w) near things that are not to be invented, and must lend no colour.
         depth: (h, w) float32 in [0, 1]: depth of what stands in the hole, carried on from its far side.
-        far: (h, w) int32: flat index of the far side's nearest pixel.
+        far: (h, w) int32: flat index of the far side's nearest pixel; of what is not hidden, the pixel itself.
     """
 
     mask: Mask

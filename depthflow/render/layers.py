@@ -238,7 +238,8 @@ def _cut(
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)
-    hole = Hole(hidden | stray, strange, back_depth, far_of)
+    itself = np.arange(depth.size, dtype=np.int32).reshape(depth.shape)
+    hole = Hole(hidden | stray, strange, back_depth, np.where(hidden, far_of, itself))
     front = Form(front_depth, shown)
     return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden, gap)
 
