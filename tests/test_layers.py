@@ -143,7 +143,7 @@ def test_what_stands_elsewhere_in_depth_lends_no_colour():
 
 @pytest.mark.parametrize("factor", [1, 1.2, 2, 3])
 def test_the_border_of_what_is_invented_takes_no_colour_from_elsewhere(factor):
-    """Pixels of a photo between those of its depth map; there was a dotted outline of whatever stood at the top left."""
+    """A photo finer than its depth map had a dotted outline of what stood at its top left."""
     width, height = round(320 * factor), round(240 * factor)
     photo = np.full((height, width, 3), 200, np.uint8)
     photo[: height // 3, : width // 3] = 0
