@@ -55,9 +55,8 @@ def to_yuv(pixels: NDArray[np.uint8], colour: Literal["bt709", "smpte170m"]) -> 
 class Packer:
     """Packs frames of one size as planar YUV 4:2:0, a strip after the other.
 
-    A strip is packed while it is in the processor's cache: 3.9 CPU-ms a frame of 1080p that is read back so, and 6.4 of
-    one that is read whole. Memory in between is kept: a kernel clears what is handed out anew, which took as long as
-    the packing.
+    A strip is packed while it is in the processor's cache, plane by plane: two channels of four are all that chroma
+    takes. Memory in between is kept: a kernel clears what is handed out anew, which took as long as the packing.
 
     Args:
         size: (width, height), both even.
