@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depthflow.render.mesh import TILE, _padding, build_mesh, parted
+from depthflow.render.mesh import TILE, _errors, _halving, _padding, _triangulate, build_mesh, parted
 
 
 def smooth_scene(height=150, width=230, seed=0):
@@ -38,13 +38,14 @@ def interpolated(mesh, depth, extent):
     return result
 
 
-@pytest.mark.parametrize("error", [0.003, 0.02, 0.1])
+@pytest.mark.parametrize("error", [1e-9, 0.003, 0.02, 0.1])
 def test_depth_between_the_vertices_stays_near_the_map(error):
     depth, extent = smooth_scene(), (1.0, 150 / 230)
     mesh = build_mesh(depth, extent=extent, error=error, margin=0.1)
     off = np.abs(interpolated(mesh, depth, extent) - depth)
     assert not np.isnan(off).any()
     assert off.max() <= error + 1e-5
+    assert depth.min() <= mesh.positions[:, 2].min() <= mesh.positions[:, 2].max() <= depth.max()
 
 
 def test_errors_of_nested_triangles_do_not_add_up():
@@ -53,6 +54,39 @@ def test_errors_of_nested_triangles_do_not_add_up():
     mesh = build_mesh(depth, extent=(1.0, 1.0), error=0.02, margin=0.1)
     assert np.abs(interpolated(mesh, depth, (1.0, 1.0)) - depth).max() <= 0.02 + 1e-5
     assert len(mesh.triangles) < 2 * 128 * 128 / 2
+
+
+def test_vertices_are_fitted_to_what_they_span():
+    """Vertices on the map would leave all of a bowl's error on its inner side, and twice as many triangles."""
+    y, x = np.mgrid[-1:1:257j, -1:1:257j]
+    bowl, error = (0.5 * (x**2 + y**2)).astype(np.float32), 0.002
+    mesh = build_mesh(bowl, extent=(1.0, 1.0), error=error, margin=0.02)
+    off = interpolated(mesh, bowl, (1.0, 1.0)) - bowl
+    assert -error - 1e-5 <= off.min() < -0.3 * error
+    assert 0.3 * error < off.max() <= error + 1e-5
+
+
+def test_what_is_flat_beside_a_step_stays_as_it_is():
+    depth = np.full((200, 200), 0.25, np.float32)
+    depth[:, 90:] = 0.274
+    mesh = build_mesh(depth, extent=(1.0, 1.0), error=0.01, margin=0.02)
+    assert set(np.unique(mesh.positions[:, 2])) == {np.float32(0.25), np.float32(0.274)}
+
+
+def test_what_is_halved_is_the_triangle_that_holds_the_sample():
+    rng = np.random.default_rng(2)
+    height, width = TILE + 1, 3 * TILE + 1
+    grid = cv2.GaussianBlur(rng.random((height, width)).astype(np.float32), (0, 0), 3)
+    errors, error = _errors(grid), 0.05
+    triangles = _triangulate(grid, errors, error)
+    middles = (triangles[:, 0] + triangles[:, 1]) // 2
+    at = np.stack(np.divmod(triangles, width), axis=-1)
+    for sample in rng.choice(grid.size, 200, replace=False):
+        from_here = at - np.divmod(sample, width)
+        after = np.roll(from_here, -1, axis=1)
+        turns = from_here[..., 0] * after[..., 1] - from_here[..., 1] * after[..., 0]
+        holding = (turns >= 0).all(axis=1) | (turns <= 0).all(axis=1)
+        assert _halving(np.array([sample]), errors > error)[0] in middles[holding]
 
 
 def test_error_zero_is_the_whole_grid():

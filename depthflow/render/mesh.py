@@ -4,12 +4,14 @@ The vertices lie on the pixels of the depth map, in squares of TILE cells. Each 
 and a triangle is halved again at the middle of its longest side wherever the depth there differs too much from the
 straight line (longest-edge bisection; Evans, Kirkpatrick, Townsend: Right-triangulated irregular networks,
 Algorithmica 2001). A vertex takes over the largest error of the vertices that need it, so that neighbours always
-agree and no crack opens. A point of the scene is seen at a place that is linear in its depth up to the perspective
-division, so an error in depth times the motion's reach is an error on screen.
+agree and no crack opens. Its depth need not be that of its pixel, only near it: see `_refined`. A point of the scene
+is seen at a place that is linear in its depth up to the perspective division, so an error in depth times the
+motion's reach is an error on screen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,12 @@ TILE = 64
 
 _STEPS = tuple(TILE >> n for n in range(TILE.bit_length() - 1))
 """Sizes of the squares that are halved, coarse to fine."""
+_HALVINGS = 2 * len(_STEPS)
+"""Times that half a tile can be halved."""
+_FEWER = 1.3
+"""Error of the first triangles, in allowed errors."""
+_STEP = 0.8
+"""Part of the way to the middle between the largest differences that a vertex goes: its neighbours go too."""
 _ROUNDING = 0.01
 """Texels by which a driver may sample beside the place that a triangle gives."""
 _EDGES = {"mirror": cv2.BORDER_REFLECT, "clamp": cv2.BORDER_REPLICATE}
@@ -34,7 +42,7 @@ class Mesh:
     Attributes:
         positions: (N, 3) float32: x, y in halves of the photo's longer side (y up), depth in [0, 1].
         triangles: (M, 3) uint32 indices of positions.
-        error: no depth between the vertices is farther than this from the map.
+        error: no depth is farther than this from the map's.
         opaque: the triangles before this number show nothing that is not opaque, see `parted`.
     """
 
@@ -69,13 +77,13 @@ def build_mesh(
     top, bottom = _padding(height, margin / cell[1])
     grid = _extend(depth, top, bottom, left, right, edge)
     if cared is None:
-        triangles = _refined(grid, None, error)
+        triangles, fitted = _refined(grid, None, error)
     else:
         wanted = _extend(cared.view(np.uint8), top, bottom, left, right, edge).view(bool)
         part = _tiles(wanted)
         grid, wanted = np.ascontiguousarray(grid[part]), np.ascontiguousarray(wanted[part])
         top, left = top - part[0].start, left - part[1].start
-        triangles = _refined(grid, wanted, error)
+        triangles, fitted = _refined(grid, wanted, error)
         triangles = triangles[_touched(triangles, wanted)]
     triangles = triangles[np.argsort(_place(triangles, grid.shape[1]), kind="stable")]
     # Only the vertices that are used, in grid order.
@@ -87,7 +95,7 @@ def build_mesh(
     positions = np.empty((len(rows), 3), np.float32)
     positions[:, 0] = (cols - left + 0.5) * cell[0] - extent[0]
     positions[:, 1] = extent[1] - (rows - top + 0.5) * cell[1]
-    positions[:, 2] = grid.ravel()[used]
+    positions[:, 2] = fitted.ravel()[used]
     return Mesh(positions, index[triangles].astype(np.uint32), error, len(triangles))
 
 
@@ -190,25 +198,89 @@ def _any(
     return np.asarray(count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left] > 0)
 
 
-def _refined(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None, error: float) -> NDArray[np.int64]:
-    """(M, 3) triangles that are nowhere farther than `error` from the grid.
+def _refined(
+    grid: NDArray[np.float32], cared: NDArray[np.bool_] | None, error: float
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(M, 3) triangles that are nowhere farther than `error` from the grid, and (H, W) depths of their vertices.
 
-    The middles of sides alone say too little: errors of nested triangles add up. So what the triangles make of every
-    sample is worked out, and those that are too far off are halved, until none is.
+    Vertices on the map leave a bend's error on one side of it; fitted to what they span, half as much. So it begins
+    with too few of them. What the triangles make of every sample is worked out, and those that are too far off
+    somewhere are halved, until none is.
     """
     errors = _errors(grid, cared)
-    triangles = _triangulate(grid, errors, error)
-    weight = np.ones_like(grid) if cared is None else cared.astype(np.float32)
-    while error > 0:
-        off = np.abs(grid - _interpolated(grid, errors > error)) * weight
-        if off.max() <= error:
-            break
-        _raise(off)
-        middles = (triangles[:, 0] + triangles[:, 1]) // 2
-        errors.ravel()[middles[off.ravel()[middles] > error]] = np.inf
+    if error <= 0:
+        return _triangulate(grid, errors, error), grid
+    errors /= _FEWER
+    errors[::TILE, ::TILE] = np.inf
+    depth = _fitted(grid, cared, errors > error, error)
+    while True:
+        off = np.abs(grid - _interpolated(depth, errors > error)) > error
+        if cared is not None:
+            off &= cared
+        samples = np.flatnonzero(off)
+        if not len(samples):
+            return _triangulate(grid, errors, error), depth
+        depth.ravel()[samples] = grid.ravel()[samples]  # errors as small as roundings end too
+        errors.ravel()[_halving(samples, errors > error)] = np.inf
         _raise(errors)
-        triangles = _triangulate(grid, errors, error)
-    return triangles
+
+
+def _fitted(
+    grid: NDArray[np.float32], cared: NDArray[np.bool_] | None, active: NDArray[np.bool_], error: float
+) -> NDArray[np.float32]:
+    """(H, W): the grid, its active vertices moved to where the largest differences above and below come out alike.
+
+    Those stay that help to make what will be halved: it may be a cliff, and does not remain.
+    """
+    off = grid - _interpolated(grid, active)
+    if cared is not None:
+        off *= cared
+    above, below = _gathered(off, active, np.maximum), _gathered(off, active, np.minimum)
+    moved = active & (np.maximum(above, -below) <= _FEWER * error)
+    there = np.clip(grid + _STEP / 2 * (above + below), grid.min(), grid.max())
+    return np.where(moved, there, grid)
+
+
+def _gathered(values: NDArray[np.float32], active: NDArray[np.bool_], most: np.ufunc) -> NDArray[np.float32]:
+    """(H, W): at the active vertices the largest (or smallest) of the values of all samples that they help to make.
+
+    Each sample that is none of them hands its own to both ends of the line that `_interpolated` puts it on.
+    """
+    found = values.copy()
+    for step in reversed(_STEPS):
+        half = step // 2
+        for f, a in ((found, active), (found.T, active.T)):
+            handed = np.where(a[::step, half::step], 0.0, f[::step, half::step])
+            for end in (f[::step, :-step:step], f[::step, step::step]):
+                most(end, handed, out=end)
+        handed = np.where(_centre(active, step), 0.0, _centre(found, step))
+        for ends, here in _diagonals(found, step):
+            for end in ends:
+                most(end, handed[here], out=end)
+    return found
+
+
+def _halving(samples: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,): the vertex that halves the triangle of the active vertices that holds each sample; flat grid indices."""
+    height, width = active.shape
+    rows, cols = np.divmod(samples, width)
+    # The last row and column belong to the tiles before.
+    top = np.minimum(rows // TILE * TILE, height - 1 - TILE)
+    left = np.minimum(cols // TILE * TILE, width - 1 - TILE)
+    corners = _halves(top, left, width)
+    y, x = rows - top, cols - left
+    second = np.where(_is_even(top, left), x < y, x + y > TILE)
+    a, b, c = np.where(second[:, None], corners[1], corners[0]).T
+    flat = active.ravel()
+    for _ in range(_HALVINGS):
+        middle = (a + b) // 2
+        split = flat[middle]
+        # The half of the end of the longest side that is nearer.
+        from_a, from_b = ((end // width - rows) ** 2 + (end % width - cols) ** 2 for end in (a, b))
+        first = from_a <= from_b
+        half = np.where(first, c, b), np.where(first, a, c), middle
+        a, b, c = (np.where(split, new, old) for new, old in zip(half, (a, b, c), strict=True))
+    return np.asarray((a + b) // 2)
 
 
 def _errors(grid: NDArray[np.float32], cared: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -287,27 +359,33 @@ def _middle_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 def _centre_lines(grid: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """What the diagonal gives in the centre of the squares; diagonals alternate."""
-    down = (grid[:-step:step, :-step:step] + grid[step::step, step::step]) / 2
-    up = (grid[:-step:step, step::step] + grid[step::step, :-step:step]) / 2
-    rows, cols = np.ogrid[: down.shape[0], : down.shape[1]]
-    return np.where((rows + cols) % 2 == 0, down, up)
+    lines = np.empty(_centre(grid, step).shape, np.float32)
+    for (one, other), here in _diagonals(grid, step):
+        np.add(one, other, out=lines[here])
+    lines *= 0.5
+    return lines
+
+
+def _diagonals(
+    grid: NDArray[Any], step: int
+) -> Iterator[tuple[tuple[NDArray[Any], NDArray[Any]], tuple[slice, slice]]]:
+    """Both ends of the diagonals of the squares of this size, views, and which of the squares they are of."""
+    nw, ne = grid[:-step:step, :-step:step], grid[:-step:step, step::step]
+    sw, se = grid[step::step, :-step:step], grid[step::step, step::step]
+    for row, column in np.ndindex(2, 2):
+        here = slice(row, None, 2), slice(column, None, 2)
+        one, other = (nw, se) if row == column else (ne, sw)
+        yield (one[here], other[here]), here
 
 
 def _triangulate(grid: NDArray[np.float32], errors: NDArray[np.float32], error: float) -> NDArray[np.int64]:
     """(M, 3) flat grid indices; the first two corners are the ends of the longest side."""
     height, width = grid.shape
     rows, cols = (n.ravel() for n in np.mgrid[0 : height - 1 : TILE, 0 : width - 1 : TILE])
-    parity = ((rows + cols) // TILE) % 2 == 0
-    nw, ne = rows * width + cols, rows * width + cols + TILE
-    sw, se = nw + TILE * width, ne + TILE * width
-    # The diagonal goes from north-west to south-east on even squares, the other way on odd ones; all triangles
-    # turn the same way.
-    a, b = np.where(parity, nw, sw), np.where(parity, se, ne)
-    c, d = np.where(parity, ne, nw), np.where(parity, sw, se)
-    current = np.concatenate([np.stack([a, b, c], 1), np.stack([b, a, d], 1)])
+    current = np.concatenate(_halves(rows, cols, width))
     flat = errors.ravel()
     done = []
-    for _ in range(2 * TILE.bit_length() - 2):
+    for _ in range(_HALVINGS):
         a, b, c = current.T
         middle = (a + b) // 2
         split = flat[middle] > error
@@ -318,3 +396,21 @@ def _triangulate(grid: NDArray[np.float32], errors: NDArray[np.float32], error: 
         current = np.concatenate([np.stack([c, a, middle], 1), np.stack([b, c, middle], 1)])
     done.append(current)
     return np.concatenate(done)
+
+
+def _halves(top: NDArray[np.int64], left: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N, 3) each: the two triangles that each tile is halved into, as of `_triangulate`.
+
+    The diagonal goes from north-west to south-east on even tiles, the other way on odd ones; all triangles turn the
+    same way, and the first of two holds the north.
+    """
+    even = _is_even(top, left)
+    nw, ne = top * width + left, top * width + left + TILE
+    sw, se = nw + TILE * width, ne + TILE * width
+    a, b = np.where(even, nw, sw), np.where(even, se, ne)
+    c, d = np.where(even, ne, nw), np.where(even, sw, se)
+    return np.stack([a, b, c], 1), np.stack([b, a, d], 1)
+
+
+def _is_even(top: NDArray[np.int64], left: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray((top + left) // TILE % 2 == 0)
