@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from depthflow import environment
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ _HOMES = {
     "export_layers": "depthflow.api",
     "render": "depthflow.api",
 }
+
+# Importing this is the earliest there is, also for programs that use the library.
+environment.make_room()
 
 
 def __getattr__(name: str) -> Any:

@@ -116,10 +116,10 @@ def main() -> None:
 
 
 def _make(order: dict[str, Any]) -> None:
-    import cv2
     import numpy as np
 
     from depthflow.images import Limits, load_photo, save_image
+    from depthflow.opencv import cv2
     from depthflow.settings import load_settings
 
     file, kind = Path(order["file"]), order["kind"]

@@ -217,8 +217,9 @@ def _farther(cameras: Sequence[Camera]) -> list[Camera]:
 
 
 def _smaller(photo: Photo) -> Photo:
-    import cv2
     import numpy as np
+
+    from depthflow.opencv import cv2
 
     width, height = photo.size
     scale = _KEPT_PHOTOS / max(width, height)

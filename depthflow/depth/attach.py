@@ -8,9 +8,10 @@ the new edge lies to the pixel is for `depthflow.depth.refine` to find.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from depthflow.opencv import cv2
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

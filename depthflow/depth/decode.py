@@ -148,7 +148,7 @@ def _pillow(image: Any, raw: bytes) -> NDArray[Any]:
 
 
 def _opencv(raw: bytes) -> NDArray[Any] | None:
-    import cv2
+    from depthflow.opencv import cv2
 
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

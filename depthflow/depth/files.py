@@ -110,7 +110,7 @@ def _from_floats(path: Path, values: NDArray[np.float64], invert: bool, percenti
 
 def fill_nearest(values: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Give every pixel that is not good the value of the nearest good one (at least one must be)."""
-    import cv2
+    from depthflow.opencv import cv2
 
     _, labels = cv2.distanceTransformWithLabels(
         (~good).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
@@ -198,7 +198,7 @@ def colour(depth: F32, name: str) -> NDArray[np.uint8]:
     Raises:
         UnknownNameError: it is none of COLORMAPS.
     """
-    import cv2
+    from depthflow.opencv import cv2
 
     if name not in COLORMAPS:
         raise UnknownNameError("colour map", name, COLORMAPS)

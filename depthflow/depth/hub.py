@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from depthflow import environment
 from depthflow.depth.registry import HubFile, ModelInfo, Pulled, confined
 from depthflow.depth.verify import file_sha256
 from depthflow.errors import DownloadError, OutputError, RuntimeMissingError, UsageError
@@ -34,13 +35,14 @@ def hub_library() -> Any:
         RuntimeMissingError: it is not installed.
     """
     # Else it asks the server for a list of user agents as well, to tell it which one we are.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    silent = os.environ.get("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-        import huggingface_hub.file_download
-        import huggingface_hub.utils  # the package itself loads its parts when it likes
+        with environment.seen_by_python(HF_HUB_DISABLE_TELEMETRY=silent):
+            import huggingface_hub
+            import huggingface_hub.constants
+            import huggingface_hub.errors
+            import huggingface_hub.file_download
+            import huggingface_hub.utils  # the package itself loads its parts when it likes
     except ImportError as error:
         raise RuntimeMissingError(f"huggingface_hub is not installed ({error})", f"install it: {INSTALL}") from None
     return huggingface_hub

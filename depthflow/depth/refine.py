@@ -94,7 +94,7 @@ def refine(depth: F32, guide: U8, size: tuple[int, int] | None = None) -> F32:
 
 def _calmed(depth: F32) -> F32:
     """Depth without the ripples that networks draw everywhere: what bends less needs fewer triangles."""
-    import cv2
+    from depthflow.opencv import cv2
 
     for _ in range(2):
         depth = np.asarray(cv2.bilateralFilter(depth, 7, RIPPLE, 2.0), np.float32)
@@ -113,7 +113,7 @@ def _levels(w: int, h: int, width: int, height: int) -> list[tuple[int, int]]:
 
 def _resize(depth: F32, width: int, height: int) -> F32:
     """Smooth where it is smooth (cubic), without overshoot at jumps (there it stays close to linear)."""
-    import cv2
+    from depthflow.opencv import cv2
 
     if depth.shape == (height, width):
         return depth
@@ -125,7 +125,7 @@ def _resize(depth: F32, width: int, height: int) -> F32:
 
 
 def _shrunk(picture: U8, width: int, height: int) -> U8:
-    import cv2
+    from depthflow.opencv import cv2
 
     rows, columns = picture.shape[:2]
     if (columns, rows) == (width, height):
@@ -136,7 +136,7 @@ def _shrunk(picture: U8, width: int, height: int) -> U8:
 
 def _range(depth: F32, radius: int) -> tuple[F32, F32]:
     """Least and largest depth within a square window."""
-    import cv2
+    from depthflow.opencv import cv2
 
     # A square is separable, which makes it ten times as fast as a disc.
     square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
@@ -175,7 +175,7 @@ def _rise(x: F32, low: float, high: float) -> F32:
 
 def _wide_ramps(depth: F32) -> tuple[F32, F32, F32]:
     """(far, near, strength) as _ramps gives it, of wide ramps between two things only."""
-    import cv2
+    from depthflow.opencv import cv2
 
     far, near, strength, share = _ramps(depth, WIDE_RADIUS, WIDE_JUMP)
     if not (strength > 0).any():
@@ -192,7 +192,7 @@ def _wide_ramps(depth: F32) -> tuple[F32, F32, F32]:
 
 def _narrowed(depth: F32, picture: U8) -> F32:
     """Sharpen wide ramps; depth (h, w) and picture (h, w, 3) have one size."""
-    import cv2
+    from depthflow.opencv import cv2
 
     far, near, strength = _wide_ramps(depth)
     if not (strength > 0.02).any():
@@ -214,7 +214,7 @@ def _narrowed(depth: F32, picture: U8) -> F32:
 
 def _blurred(planes: F32, sigma: float) -> F32:
     """Weighted mean around every pixel of (h, w) or (h, w, channels)."""
-    import cv2
+    from depthflow.opencv import cv2
 
     return np.asarray(cv2.GaussianBlur(planes, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
 
@@ -237,14 +237,14 @@ def _share_by_colour(side: F32, weight: F32, lab: F32) -> F32:
 
 
 def _halved(plane: F32) -> F32:
-    import cv2
+    from depthflow.opencv import cv2
 
     size = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _resize_linear(planes: F32, width: int, height: int) -> F32:
-    import cv2
+    from depthflow.opencv import cv2
 
     return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
@@ -283,7 +283,7 @@ def _planes(side: F32, weight: F32, lab: F32) -> F32:
 
 def _snap(depth: F32, picture: U8, radius: int) -> F32:
     """Sharpen the jumps of one level; depth (h, w) and picture (h, w, 3) have one size."""
-    import cv2
+    from depthflow.opencv import cv2
 
     far, near, strength, _ = _ramps(depth, radius)
     rows, columns = np.nonzero(strength > 0.02)

@@ -151,14 +151,14 @@ def _moments(values: F32, weight: F32) -> tuple[float, float]:
 
 
 def _small(pixels: U8, shape: tuple[int, ...]) -> F32:
-    import cv2
+    from depthflow.opencv import cv2
 
     return np.asarray(cv2.resize(pixels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _histogram(pixels: U8) -> NDArray[np.float64]:
     """Shares of 512 colours, of the frame scaled to 64 pixels: noise and grain do not count."""
-    import cv2
+    from depthflow.opencv import cv2
 
     small = np.asarray(cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA), np.int64) >> 5
     counts = np.bincount((small @ np.array([64, 8, 1])).ravel(), minlength=512)

@@ -48,7 +48,7 @@ def input_size(width: int, height: int, rule: InputRule, size: int | None = None
 def resample(pixels: U8, width: int, height: int, how: str) -> U8:
     """Resize (H, W, 3) uint8; "area" averages exactly where it shrinks, the others are antialiased too."""
     if how == "area":
-        import cv2
+        from depthflow.opencv import cv2
 
         rows, columns = pixels.shape[:2]
         # INTER_AREA turns into something else for both axes as soon as one grows: then axis by axis.

@@ -81,7 +81,7 @@ def joined(whole: F32, parts: list[F32], tiles: list[Tile], photo: tuple[int, in
     Returns:
         (H, W) float32, of the resolution that the tiles have.
     """
-    import cv2
+    from depthflow.opencv import cv2
 
     width = max(round(part.shape[1] * photo[0] / tile.width) for part, tile in zip(parts, tiles, strict=True))
     height = max(round(part.shape[0] * photo[1] / tile.height) for part, tile in zip(parts, tiles, strict=True))
@@ -98,7 +98,7 @@ def joined(whole: F32, parts: list[F32], tiles: list[Tile], photo: tuple[int, in
 
 def _aligned(fine: F32, base: F32) -> F32:
     """A tile's detail on the whole photo's large shapes."""
-    import cv2
+    from depthflow.opencv import cv2
 
     gain, trust = _agreement(fine, base)
     if trust == 0:

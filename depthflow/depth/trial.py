@@ -129,7 +129,7 @@ def _agreement(pixels: NDArray[np.uint8], depth: F32) -> float:
 
 
 def _small(depth: F32) -> F32:
-    import cv2
+    from depthflow.opencv import cv2
 
     return np.asarray(cv2.resize(depth, _GRID, interpolation=cv2.INTER_AREA), np.float32)
 

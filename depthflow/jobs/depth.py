@@ -95,7 +95,7 @@ def begin(spec: DepthSpec) -> Future[F32] | None:
 
 
 def _tables_of_lab() -> None:
-    import cv2
+    from depthflow.opencv import cv2
 
     cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
 
@@ -185,7 +185,7 @@ def _unstepped(depth: F32) -> F32:
     At full size a step moves by half a pixel on screen, and every stair would cost triangles. Within half a step no
     edge is blurred that anybody could see, so a plain blur will do.
     """
-    import cv2
+    from depthflow.opencv import cv2
 
     smooth = cv2.GaussianBlur(depth, (0, 0), _STAIRS)
     return np.clip(smooth, np.maximum(depth - 0.5 / 255, 0), np.minimum(depth + 0.5 / 255, 1)).astype(np.float32)
@@ -289,7 +289,7 @@ def _estimate(photo: Photo, spec: DepthSpec, warn: Warn, cache_bytes: int) -> Fo
 
 def _shrink(depth: F32, size: tuple[int, int]) -> F32:
     """A depth map averaged down to `size` (width, height) where it is larger."""
-    import cv2
+    from depthflow.opencv import cv2
 
     if depth.shape[1] <= size[0] and depth.shape[0] <= size[1]:
         return depth

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from depthflow.errors import PhotoError, UsageError
 from depthflow.images import load_photo
 from depthflow.jobs.colours import rgb
 from depthflow.jobs.effects_spec import CaptionSpec, EffectsSpec, WatermarkSpec, corner
+from depthflow.opencv import cv2
 from depthflow.paths import expanded
 from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of
 from depthflow.scene.parameters import TABLE

@@ -75,8 +75,7 @@ def layers_of(photo: Photo, depth: NDArray[np.float32], spec: JobSpec) -> Layere
         depth: (h, w) float32 in [0, 1], 1 = nearest, no larger than the photo.
         spec: a resolved job.
     """
-    import cv2
-
+    from depthflow.opencv import cv2
     from depthflow.render.gltf import glb
     from depthflow.render.layers import peel
     from depthflow.render.mesh import build_mesh, parted
@@ -122,7 +121,7 @@ def _straight(colour: U8, photo: U8) -> U8:
 
 def _png(pixels: Any) -> bytes:
     """A picture, colours in OpenCV's order, as PNG."""
-    import cv2
+    from depthflow.opencv import cv2
 
     return bytes(cv2.imencode(".png", pixels)[1])
 
@@ -136,8 +135,7 @@ def save(layered: LayeredPhoto, folder: Path, *, overwrite: bool = False) -> lis
     Raises:
         OutputError: files of these names are there and may not be replaced, or the folder cannot be written.
     """
-    import cv2
-
+    from depthflow.opencv import cv2
     from depthflow.video.workfile import WorkPlace, check_images, explain, publish_images
 
     check_images(folder, overwrite=overwrite, ours=OURS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthflow.opencv import cv2
 from depthflow.scene.camera import photo_extent
 
 _NEAR = 0.85

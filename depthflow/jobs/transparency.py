@@ -6,11 +6,11 @@ other, soft edges, black bars) is linear in them, so both come out as one transp
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.images import Photo
+from depthflow.opencv import cv2
 
 U8 = NDArray[np.uint8]
 

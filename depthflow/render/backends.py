@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+from depthflow import environment
 from depthflow.errors import GLError
 from depthflow.render import gloo_threads
 from depthflow.render.devices import GLDevice, find_library, finding_fast, open_display, open_surfaceless
@@ -195,9 +196,12 @@ def open_beside(first: Opened) -> Opened:
     from vispy import gloo
     from vispy.ext import egl
 
-    threads = os.environ.get("LP_NUM_THREADS", str(_threads_beside()))
-    with _environment(LP_NUM_THREADS=threads):
-        display = ctypes.c_void_p(open_surfaceless())
+    threads = os.environ.get("LP_NUM_THREADS") or str(_threads_beside())
+    try:
+        with environment.given("LP_NUM_THREADS", threads):
+            display = ctypes.c_void_p(open_surfaceless())
+    except LookupError as error:
+        raise GLError(str(error)) from None
     try:
         egl.eglBindAPI(egl.EGL_OPENGL_API)
         drawn = [egl.EGL_RENDERABLE_TYPE, egl.EGL_OPENGL_BIT, egl.EGL_SURFACE_TYPE, egl.EGL_PBUFFER_BIT]
@@ -233,20 +237,33 @@ def _open_egl(device: int | None) -> Opened:
     library = find_library("GL") or find_library("OpenGL")
     if library is None:
         raise GLError("libGL is not installed", missing_hint())
-    # Where there is no display server, EGL's default display needs a platform without surfaces.
-    platform = os.environ.get("EGL_PLATFORM", "surfaceless")
-    with finding_fast(), _environment(EGL_PLATFORM=platform, VISPY_GL_LIB=library, PYOPENGL_PLATFORM="egl"):
-        chosen = open_display(device)
+    chosen = open_display(device)
+    display = _without_server() if chosen is None else chosen[0]
+    told: dict[str, str | None] = {"VISPY_GL_LIB": library, "PYOPENGL_PLATFORM": "egl"}
+    if display is not None:
+        # Else vispy takes it away for a moment: the default display may be that of an X server.
+        told["DISPLAY"] = None
+    with finding_fast(), environment.seen_by_python(**told):
         _import_vispy()
-        if chosen is not None:
+        if display is not None:
             from vispy.ext import egl
 
             # vispy opens the default display while its back end is imported.
-            egl.eglGetDisplay = lambda *_, display=chosen[0]: ctypes.c_void_p(display)
+            egl.eglGetDisplay = lambda *_, display=display: ctypes.c_void_p(display)
         try:
             return Opened(_canvas("egl"), "egl", None if chosen is None else chosen[1])
         except RuntimeError as error:
             raise GLError(_egl_trouble(str(error)), missing_hint()) from None
+
+
+def _without_server() -> int | None:
+    """The display of Mesa's platform without surfaces, unless another is asked for; None is EGL's default."""
+    if "EGL_PLATFORM" in os.environ:
+        return None
+    try:
+        return open_surfaceless()
+    except GLError:
+        return None
 
 
 def _egl_trouble(said: str) -> str:
@@ -262,7 +279,7 @@ def _open_osmesa() -> Opened:
     if library is None:
         raise GLError("libOSMesa is not installed", f"install it: {_install('osmesa')}")
     # It brings its own GL functions.
-    with _environment(VISPY_GL_LIB=library, PYOPENGL_PLATFORM="osmesa"):
+    with environment.seen_by_python(VISPY_GL_LIB=library, PYOPENGL_PLATFORM="osmesa"):
         _import_vispy()
         return Opened(_canvas("osmesa"), "osmesa")
 
@@ -292,7 +309,7 @@ def _open_glfw() -> Opened:
         # On Linux, GLX is X11's; everything else there speaks EGL.
         native = {"darwin": "darwin", "win32": "nt"}
         speaks = native.get(sys.platform, "glx" if glfw.get_platform() == glfw.PLATFORM_X11 else "egl")
-        with _environment(PYOPENGL_PLATFORM=speaks):
+        with environment.seen_by_python(PYOPENGL_PLATFORM=speaks):
             _import_vispy()
             try:
                 return Opened(_canvas("glfw"), "glfw")
@@ -346,21 +363,6 @@ def _check_version(gl: Any) -> None:
     version = re.match(r"(\d+)\.(\d+)", text)
     if version is None or (int(version[1]), int(version[2])) < LEAST_VERSION:
         raise GLError(f"OpenGL 3.3 is needed, {renderer} has {text}", "update the graphics driver")
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Variables that libraries read while they are loaded; children of this process must not inherit them."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _import_vispy() -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthflow.opencv import cv2
 from depthflow.render.fill import F32, U8, Hole
 
 _CLEAR = 4.0

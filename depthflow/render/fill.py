@@ -47,7 +47,7 @@ class Hole:
 
     def mask_at(self, width: int, height: int) -> Mask:
         """(height, width): the mask in the photo's size."""
-        import cv2
+        from depthflow.opencv import cv2
 
         return cv2.resize(self.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
@@ -138,7 +138,7 @@ def filled(photo: U8, hole: Hole, fill: Fill) -> U8:
             f"the fill {_name(fill)} gave {invented.dtype} {invented.shape} for a photo that is uint8 {photo.shape}",
             "a fill returns the whole photo, (H, W, 3) uint8",
         )
-    import cv2
+    from depthflow.opencv import cv2
 
     mask = hole.mask_at(photo.shape[1], photo.shape[0]).view(np.uint8)
     return np.asarray(cv2.copyTo(np.ascontiguousarray(invented), mask, photo.copy()), np.uint8)

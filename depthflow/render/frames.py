@@ -7,11 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import GLError
+from depthflow.opencv import cv2
 from depthflow.render import backends
 from depthflow.render.ahead import FramesAhead
 from depthflow.render.context import GLContext, context, second

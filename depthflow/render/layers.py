@@ -12,10 +12,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthflow.opencv import cv2
 from depthflow.render.fill import F32, U8, Fill, Hole, Mask, filled, named
 
 MOST = 3

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from depthflow.opencv import cv2
 
 TILE = 64
 """Cells of the coarsest squares, a power of two."""

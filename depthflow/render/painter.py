@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.errors import GLError
+from depthflow.opencv import cv2
 from depthflow.render import packing
 from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from depthflow.opencv import cv2
 
 Colour = Literal["rgb", "bt709", "smpte170m"]
 
