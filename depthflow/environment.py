@@ -8,19 +8,17 @@ are to see is told to Python alone, and what C libraries are to see has its plac
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-CHANGED_LATER = ("LP_NUM_THREADS", "LD_LIBRARY_PATH")
+CHANGED_LATER = ("LP_NUM_THREADS", "LD_LIBRARY_PATH", "PYTHONSAFEPATH")
 """Variables that get a value while threads run; empty they mean what being absent means."""
 
 
 def make_room() -> None:
     """Give each of CHANGED_LATER its place, empty; before any thread begins."""
-    if sys.platform == "linux":
-        for name in CHANGED_LATER:
-            os.environ.setdefault(name, "")
+    for name in CHANGED_LATER:
+        os.environ.setdefault(name, "")
 
 
 @contextmanager

@@ -62,6 +62,22 @@ def test_programs_do_not_look_for_libraries_in_the_current_folder(photo: Path, t
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize(
+    "command", ["render in/photo.jpg -o out/video.mp4 --size 64x48", "doctor", "watch in out --once"]
+)
+def test_no_python_of_ours_looks_for_modules_in_the_current_folder(command: str, photo: Path, tmp_path: Path) -> None:
+    here = tmp_path / "from the internet"
+    for name in ("in", "out"):
+        (here / name).mkdir(parents=True)
+    shutil.copy(photo, here / "in" / "photo.jpg")
+    loaded = tmp_path / "loaded"
+    for name in ("ctypes", "json", "multiprocessing", "pickle", "socket", "struct", "numpy", "depthflow"):
+        (here / f"{name}.py").write_text(f"open({str(loaded)!r}, 'a').write('{name} ')\nraise SystemExit(1)\n")
+    done = depthflow(*command.split(), cwd=here)
+    assert not loaded.exists(), loaded.read_text()
+    assert done.code == 0 or command == "doctor", done.err  # which says what is missing on this machine
+
+
 def test_what_python_sees_no_child_sees() -> None:
     os.environ["DEPTHFLOW_TEST_OLD"] = "old"
     ask = "import os; print([os.environ.get(f'DEPTHFLOW_TEST_{name}') for name in ('NEW', 'OLD')])"

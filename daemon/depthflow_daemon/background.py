@@ -58,7 +58,7 @@ def start(loaded: Loaded, *, seconds: float = START_SECONDS) -> Started:
     if (pid := running(loaded)) is not None:
         raise SystemError_(f"a daemon runs already: process {pid}", "depthflow daemon status tells how it is")
     log = log_file(loaded)
-    command = [sys.executable, "-m", "depthflow_daemon", "--log-file", str(log)]
+    command = [sys.executable, "-P", "-m", "depthflow_daemon", "--log-file", str(log)]
     if loaded.file.exists():
         command += ["--config", str(loaded.file.absolute())]
     words = paths.state_dir() / "depthflowd.out"

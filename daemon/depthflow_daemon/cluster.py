@@ -113,6 +113,8 @@ class Cluster:
             raise SystemError_(f"the engine's workers cannot be reached: {error}", self._hint()) from None
 
     def _connect(self) -> None:
+        # Else the processes of workers look for Python's own modules in the current folder first.
+        os.environ["PYTHONSAFEPATH"] = "1"
         import dask
 
         dask.config.set(_DASK)

@@ -44,7 +44,7 @@ class Examiner:
 
     def __init__(self, *, command: tuple[str, ...] = ()) -> None:
         self._seconds = SECONDS
-        self._command = command or (sys.executable, "-m", "depthflow_daemon.examiner")
+        self._command = command or (sys.executable, "-P", "-m", "depthflow_daemon.examiner")
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -82,7 +82,7 @@ def _allowed(text: str | None) -> set[int] | None:
 def _asked() -> list[Gpu]:
     # Without it CUDA would count from 0 among those that are left.
     everything = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    command = [sys.executable, "-m", "depthflow_daemon.gpus"]
+    command = [sys.executable, "-P", "-m", "depthflow_daemon.gpus"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, env=everything, check=True)
         return [Gpu(**told) for told in json.loads(done.stdout)]

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 QUEUE_LENGTH = 1000
 BACKOFF_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
+_SAFE_PATH = os.environ.get("PYTHONSAFEPATH", "")
+"""As the user has it; the workers' must not be that of hooks, which may be scripts with modules beside them."""
 TOKEN = "DEPTHFLOW_TOKEN"  # noqa: S105 - the name of a variable
 _SAID = 2000
 """Characters of a failed program's words that are logged."""
@@ -174,6 +176,7 @@ class _Programs:
         argv = self._programs[happening.event]
         about = {"event": "hook", "hook": happening.event}
         environment = {name: value for name, value in os.environ.items() if name not in self._hidden}
+        environment["PYTHONSAFEPATH"] = _SAFE_PATH
         try:
             process = subprocess.Popen(
                 argv,

@@ -88,7 +88,7 @@ class Pictures:
 
 
 def _run(order: dict[str, Any]) -> None:
-    command = [sys.executable, "-m", "depthflow_daemon.pictures"]
+    command = [sys.executable, "-P", "-m", "depthflow_daemon.pictures"]
     try:
         done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:

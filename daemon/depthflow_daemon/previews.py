@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_COMMAND = [sys.executable, "-m", "depthflow_daemon.preview_worker"]
+_COMMAND = [sys.executable, "-P", "-m", "depthflow_daemon.preview_worker"]
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 2.0
 

@@ -99,7 +99,7 @@ def unit(loaded: Loaded, *, system: bool = False, user: str = "depthflow") -> st
             f"{loaded.file}: there is no such file, and a machine's daemon needs one",
             "depthflow daemon config > /etc/depthflow/depthflowd.toml, then --config /etc/depthflow/depthflowd.toml",
         )
-    command = [sys.executable, "-m", "depthflow_daemon"]
+    command = [sys.executable, "-P", "-m", "depthflow_daemon"]
     if loaded.file.exists():
         command += ["--config", str(loaded.file.absolute())]
     shelter = _SHELTER

@@ -73,7 +73,11 @@ def ask(arguments: Sequence[str], timeout_s: float) -> Answer:
     # Drivers write what they like to standard output, so only lines that are JSON objects count.
     try:
         done = subprocess.run(
-            [sys.executable, *arguments], capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s, check=False
+            [sys.executable, "-P", *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
         return Answer(_objects(late.stdout), f"did not answer within {timeout_s:g} s", _last(late.stderr))

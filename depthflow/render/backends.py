@@ -152,7 +152,7 @@ def _probe(backend: str) -> str:
     """Why a back end does not work in a process of its own; empty if it does, or if none can be started."""
     if not sys.executable:
         return ""
-    command = [sys.executable, "-m", "depthflow.render.context", "--backend", backend]
+    command = [sys.executable, "-P", "-m", "depthflow.render.context", "--backend", backend]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=PROBE_S, check=False)
     except subprocess.TimeoutExpired:

@@ -53,7 +53,7 @@ class PrivateDaemon:
         roots = [word for disk in dict.fromkeys((Path.home().anchor, Path.cwd().anchor)) for word in ("--root", disk)]
         words = tempfile.TemporaryFile()  # noqa: SIM115 - it is the daemon's for as long as that runs
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "depthflow_daemon", "--leash", *roots,
+            sys.executable, "-P", "-m", "depthflow_daemon", "--leash", *roots,
             stdin=PIPE, stdout=words, stderr=words, start_new_session=True,
         )  # fmt: skip
         daemon = cls(process, words)
