@@ -8,11 +8,14 @@ are to see is told to Python alone, and what C libraries are to see has its plac
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
 CHANGED_LATER = ("LP_NUM_THREADS", "LD_LIBRARY_PATH", "PYTHONSAFEPATH")
 """Variables that get a value while threads run; empty they mean what being absent means."""
+
+_one_at_a_time = threading.Lock()
 
 
 def make_room() -> None:
@@ -46,22 +49,44 @@ def given(name: str, value: str | None = None) -> Iterator[None]:
 def seen_by_python(**variables: str | None) -> Iterator[None]:
     """Variables as Python modules see them while they are imported; None hides one.
 
-    C libraries and child processes see what was there before.
+    C libraries see what was there before, and so do child processes that are not given a copy of `os.environ`.
     """
-    known = os.environ._data  # type: ignore[attr-defined] # what it answers from; C hears of all else that it does
-    names = {name: os.environ.encodekey(name) for name in variables}
-    before = {key: known.get(key) for key in names.values()}
+    with _one_at_a_time:
+        before = os.environ
+        os.environ = _Seen(before, variables)  # type: ignore[assignment] # noqa: B003 - os.getenv asks it, too
+        try:
+            yield
+        finally:
+            os.environ = before  # noqa: B003
 
-    def put(key: object, value: object) -> None:
+
+class _Seen(MutableMapping[str, str]):
+    """The environment, some variables of which seem to be others. What is written goes to the real one.
+
+    Nothing is taken out of that: another thread may be copying it.
+    """
+
+    def __init__(self, real: MutableMapping[str, str], others: Mapping[str, str | None]) -> None:
+        self._real, self._others = real, others
+
+    def __getitem__(self, name: str) -> str:
+        value = self._others[name] if name in self._others else self._real[name]
         if value is None:
-            known.pop(key, None)
-        else:
-            known[key] = value
+            raise KeyError(name)
+        return value
 
-    for name, value in variables.items():
-        put(names[name], None if value is None else os.environ.encodevalue(value))
-    try:
-        yield
-    finally:
-        for key, old in before.items():
-            put(key, old)
+    def __iter__(self) -> Iterator[str]:
+        yield from (name for name in self._real if name not in self._others)
+        yield from (name for name, value in self._others.items() if value is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._real[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._real[name]
+
+    def copy(self) -> dict[str, str]:
+        return dict(self)

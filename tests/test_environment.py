@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,9 @@ def _told(*arguments: str | Path, **env: str) -> str:
 @linux
 def test_a_render_adds_no_variable(photo: Path, depth_map: Path, tmp_path: Path) -> None:
     """The C library then moves them all, and a decoder of photos that reads one meanwhile takes the process down."""
-    said = _told("-c", _RENDER, photo, tmp_path / "out.mp4", depth_map, LD_LIBRARY_PATH="/of/the/user")
+    # vispy takes a display away and gives it back, PyOpenGL sets something for Wayland.
+    env = {"LD_LIBRARY_PATH": "/of/the/user", "DISPLAY": ":7", "XDG_SESSION_TYPE": "wayland"}
+    said = _told("-c", _RENDER, photo, tmp_path / "out.mp4", depth_map, **env)
     assert said == "[] /of/the/user"
 
 
@@ -88,6 +92,35 @@ def test_what_python_sees_no_child_sees() -> None:
     assert said.strip() == "[None, 'old']"
     assert "DEPTHFLOW_TEST_NEW" not in os.environ
     assert os.environ.pop("DEPTHFLOW_TEST_OLD") == "old"
+
+
+def test_whoever_copies_the_environment_meanwhile_gets_one() -> None:
+    """As ffmpeg's does, while OpenGL is opened on another thread."""
+    ended = threading.Event()
+
+    def copies() -> None:
+        while not ended.is_set():
+            copy = dict(os.environ) if os.environ.get("PATH") else os.environ.copy()
+            assert "PATH" in copy
+
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(copies) for _ in range(2)]
+        for _ in range(3000):
+            with environment.seen_by_python(DEPTHFLOW_TEST_NEW="new", HOME=None):
+                pass
+        ended.set()
+        for other in others:
+            other.result()
+
+
+def test_what_others_write_meanwhile_stays() -> None:
+    real = os.environ
+    with environment.seen_by_python(DEPTHFLOW_TEST_NEW="new"):
+        os.environ["DEPTHFLOW_TEST_OTHER"] = "other"
+        assert os.environ["DEPTHFLOW_TEST_OTHER"] == "other"
+        assert len(os.environ) == len(list(os.environ)) == len(real) + 1
+    assert os.environ is real
+    assert os.environ.pop("DEPTHFLOW_TEST_OTHER") == "other"
 
 
 def test_a_value_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

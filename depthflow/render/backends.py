@@ -239,7 +239,7 @@ def _open_egl(device: int | None) -> Opened:
         raise GLError("libGL is not installed", missing_hint())
     chosen = open_display(device)
     display = _without_server() if chosen is None else chosen[0]
-    told: dict[str, str | None] = {"VISPY_GL_LIB": library, "PYOPENGL_PLATFORM": "egl"}
+    told: dict[str, str | None] = {"VISPY_GL_LIB": library, **_speaking("egl")}
     if display is not None:
         # Else vispy takes it away for a moment: the default display may be that of an X server.
         told["DISPLAY"] = None
@@ -254,6 +254,11 @@ def _open_egl(device: int | None) -> Opened:
             return Opened(_canvas("egl"), "egl", None if chosen is None else chosen[1])
         except RuntimeError as error:
             raise GLError(_egl_trouble(str(error)), missing_hint()) from None
+
+
+def _speaking(platform: str) -> dict[str, str | None]:
+    """What tells PyOpenGL how to find GL's functions; under Wayland it would set a variable for SDL."""
+    return {"PYOPENGL_PLATFORM": platform, "XDG_SESSION_TYPE": None}
 
 
 def _without_server() -> int | None:
@@ -279,7 +284,7 @@ def _open_osmesa() -> Opened:
     if library is None:
         raise GLError("libOSMesa is not installed", f"install it: {_install('osmesa')}")
     # It brings its own GL functions.
-    with environment.seen_by_python(VISPY_GL_LIB=library, PYOPENGL_PLATFORM="osmesa"):
+    with environment.seen_by_python(VISPY_GL_LIB=library, **_speaking("osmesa")):
         _import_vispy()
         return Opened(_canvas("osmesa"), "osmesa")
 
@@ -309,7 +314,7 @@ def _open_glfw() -> Opened:
         # On Linux, GLX is X11's; everything else there speaks EGL.
         native = {"darwin": "darwin", "win32": "nt"}
         speaks = native.get(sys.platform, "glx" if glfw.get_platform() == glfw.PLATFORM_X11 else "egl")
-        with environment.seen_by_python(PYOPENGL_PLATFORM=speaks):
+        with environment.seen_by_python(**_speaking(speaks)):
             _import_vispy()
             try:
                 return Opened(_canvas("glfw"), "glfw")
