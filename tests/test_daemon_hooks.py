@@ -42,6 +42,7 @@ def test_a_program_gets_its_arguments_as_they_are_and_the_rest_by_environment(
 ) -> None:
     monkeypatch.setenv("DEPTHFLOW_TOKEN", "secret")
     monkeypatch.setenv("HOOK_KEY", "secret")
+    monkeypatch.setenv("PYTHONSAFEPATH", "of the workers")
     file = str(tmp_path / "told.json")
     webhook = WebhookSettings(url="http://127.0.0.1:1", events=("folder-drained",), secret_env="HOOK_KEY")  # noqa: S106
     hook = Hooks(HookSettings(after_job=python(WRITE.format(file), "$HOME; rm *", ""), webhooks=(webhook,)))
@@ -56,6 +57,7 @@ def test_a_program_gets_its_arguments_as_they_are_and_the_rest_by_environment(
     assert environment["DEPTHFLOW_OUTPUTS"] == "/out/a.mp4\n/out/a.gif"
     assert environment["DEPTHFLOW_ERROR"] == ""
     assert not {"DEPTHFLOW_TOKEN", "HOOK_KEY"} & set(environment)
+    assert environment["PYTHONSAFEPATH"] != "of the workers", "else a script does not find the modules beside it"
 
 
 def test_what_fails_is_logged_and_the_next_one_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
