@@ -50,8 +50,9 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of this test run, where people's terminals and languages do not matter."""
-    plain = {"PYTHONUTF8": "1", "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    """The environment of this test run, where people's terminals and languages do not matter; output is kept back as
+    Python does it."""
+    plain = {"PYTHONUTF8": "1", "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUNBUFFERED": ""}
     return {**os.environ, **plain, **more}
 
 

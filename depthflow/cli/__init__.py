@@ -92,6 +92,7 @@ def main() -> None:
         run()
     except SystemExit as end:
         if end.code:
+            _give_up_output()
             raise
     _end()
 
@@ -100,12 +101,18 @@ def _end() -> None:
     """End in success as Python does, but for taking itself apart, which takes 0.04 s once something was drawn."""
     threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as multiprocessing has it too
     atexit._run_exitfuncs()
+    _give_up_output()
+    os._exit(0)
+
+
+def _give_up_output() -> None:
+    """What could not be written is not tried again while Python ends: it would say so once more, and end with 120."""
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        return  # Python says what is wrong with them
-    os._exit(0)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, AttributeError):
+        pass  # closed, or there is none
 
 
 def run(program: typer.Typer = app) -> None:
@@ -122,7 +129,12 @@ def run(program: typer.Typer = app) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        _narrowed(program, sys.argv[1:2])()
+        try:
+            _narrowed(program, sys.argv[1:2])()
+        except SystemExit as end:
+            if not end.code and sys.stdout is not None:
+                sys.stdout.flush()  # what cannot be written is told as any other trouble
+            raise
     except Cancelled:
         _say("stopped; nothing half-written is left")
         sys.exit(Cancelled.exit_code)
