@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ class FramesAhead:
     """The frames of a clip, to be iterated over once.
 
     Args:
+        shots: one at least.
         painters: those that can draw now, the first one always the same; asked anew for every frame.
         keep: frames are the caller's; else their memory is used again as soon as the next frame is asked for.
         begun: called when the first frame is there.
@@ -36,24 +37,26 @@ class FramesAhead:
 
     def __init__(
         self,
-        shots: Iterable[Shot],
+        shots: Sequence[Shot],
         picture: Picture,
         painters: Callable[[], Sequence[Painter]],
         *,
         keep: bool = False,
         begun: Callable[[], None] = lambda: None,
     ) -> None:
-        self._left = iter(shots)
+        # What is drawn when a frame is taken: with a ring the one after it, which by the last one is none.
+        self._first = shots[0]
+        self._left: Iterator[Shot | None] = iter([*shots[1:], None] if picture.ring else shots)
         self._picture, self._painters, self._keep, self._tell = picture, painters, keep, begun
         self._spare: list[NDArray[np.uint8]] = []
-        self._sent: deque[Future[Transfer]] = deque()
+        self._sent: Transfer | Exception | None = None
         self._drawn: deque[_Drawn] = deque()
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         first = self._painters()[0]
         try:
             if self._picture.ring:
-                self._send(first)  # from here on, one frame is drawn before the last one is taken from the GPU
+                first.gl.run(self._send, first, self._first)
             self._fill()
             tell = self._tell
             while self._drawn:
@@ -68,35 +71,45 @@ class FramesAhead:
         finally:
             for drawn in self._drawn:
                 drawn.frame.exception()  # nobody wants them any more, but they must have ended
-            for transfer in self._sent:
-                first.gl.run(first.drop, transfer)
+            sent, self._sent = self._sent, None
+            if isinstance(sent, Transfer):
+                first.gl.run(first.readback.drop, sent)
 
     def _fill(self) -> None:
         """Give the painters all that they may have."""
         painters = self._painters()
         while len(self._drawn) < AHEAD * len(painters):
             painter = min(painters, key=self._waiting)
-            item = self._next(painter)
-            if item is None:
+            for shot in itertools.islice(self._left, 1):
+                buffer = self._spare.pop() if self._spare else self._picture.buffer()
+                self._drawn.append(_Drawn(painter, buffer, painter.gl.submit(self._take, painter, shot, buffer)))
+                break
+            else:
                 return
-            buffer = self._spare.pop() if self._spare else self._picture.buffer()
-            self._drawn.append(_Drawn(painter, buffer, painter.gl.submit(painter.take, item, buffer)))
-
-    def _next(self, painter: Painter) -> Shot | Future[Transfer] | None:
-        """What a painter is to take; None after the last one."""
-        if not self._picture.ring:
-            return next(self._left, None)
-        self._send(painter)
-        return self._sent.popleft() if self._sent else None
-
-    def _send(self, painter: Painter) -> None:
-        """Have the next frame drawn and sent on its way."""
-        for shot in itertools.islice(self._left, 1):
-            self._sent.append(painter.gl.submit(painter.begin, shot))
 
     def _waiting(self, painter: Painter) -> int:
         """Frames that it still has to draw."""
         return sum(drawn.painter is painter and not drawn.frame.done() for drawn in self._drawn)
+
+    # -- on a render thread -------------------------------------------------------------------------------
+
+    def _take(self, painter: Painter, shot: Shot | None, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A frame: that of the shot, or with a ring the one that is on its way, once the shot's own has been sent."""
+        sent: Shot | Transfer | Exception | None = shot
+        if self._picture.ring:
+            sent = self._sent
+            self._send(painter, shot)
+        if isinstance(sent, Exception):
+            raise sent
+        assert sent is not None  # noqa: S101 - one is sent for each that is taken
+        return painter.take(sent, out)
+
+    def _send(self, painter: Painter, shot: Shot | None) -> None:
+        """Draw a frame and send it on its way; what goes wrong is raised when that frame is taken."""
+        try:
+            self._sent = None if shot is None else painter.begin(shot)
+        except Exception as error:
+            self._sent = error
 
 
 def _nothing() -> None:

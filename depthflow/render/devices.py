@@ -106,12 +106,17 @@ _search = ctypes.util.find_library
 
 
 def find_library(name: str) -> str | None:
-    """`ctypes.util.find_library`, which starts ldconfig, 4 CPU-ms; the names that we know are only tried."""
-    if (known := _KNOWN.get(name)) is not None:
-        with suppress(OSError):
-            ctypes.CDLL(known)
-            return known
-    return _search(name)
+    """`ctypes.util.find_library`, which starts ldconfig, 4 CPU-ms; the names that we know are only tried.
+
+    Whatever it found would be loaded as it is here, so that nothing is missed.
+    """
+    known = _KNOWN.get(name)
+    if known is None:
+        return _search(name)
+    with suppress(OSError):
+        ctypes.CDLL(known)
+        return known
+    return None
 
 
 @contextmanager

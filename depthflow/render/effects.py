@@ -97,7 +97,7 @@ class EffectsPass:
         """Make the frame in a part of a target from what was drawn into `scene`."""
         values = self._effects.at(camera, animated, phase)
         shared = self._shared(camera, values)
-        self._gloo.set_state(depth_test=False, depth_mask=False, blend=False, cull_face=False)
+        self._gloo.set_state(depth_test=False, depth_mask=False, blend=False)
         if self._blur is not None:
             self._blur.draw(self.scene, shared)
         if self._particles is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -160,7 +159,7 @@ class Painter:
         """Draw a frame and send it on its way."""
         return self.readback.begin(self._draw(shot))
 
-    def take(self, item: Shot | Future[Transfer], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def take(self, item: Shot | Transfer, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The finished frame of what is on its way, or of a shot that is drawn first.
 
         Args:
@@ -179,17 +178,12 @@ class Painter:
             self._draw(item).read(read)
         else:
             self._alive()
-            self.readback.finish(item.result(), read)
+            self.readback.finish(item, read)
         if read is out:
             return out
         if picture.drawn_size != picture.size:
             read = np.asarray(cv2.resize(read, picture.size, interpolation=cv2.INTER_AREA), np.uint8)
         return read if self._packer is None else self._packer.pack(read, out)
-
-    def drop(self, item: Shot | Future[Transfer]) -> None:
-        """Forget a frame that nobody wants any more."""
-        if isinstance(item, Future) and not item.exception():
-            self.readback.drop(item.result())
 
     def free(self) -> None:
         """Free all of it; from any thread, and once only counts."""
@@ -265,7 +259,7 @@ class Painter:
 
     def _uniforms(self, camera: Camera) -> dict[str, object]:
         return {
-            "camera": matrix(camera).T.astype(np.float32),
+            "camera": tuple(matrix(camera).T.ravel().tolist()),  # column by column
             "frame_extent": self._picture.frame,
             "photo_extent": self._picture.extent,
             "ray_scale": camera.ray_scale,

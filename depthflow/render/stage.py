@@ -90,10 +90,7 @@ class Stage:
         from vispy import gloo
 
         self._gloo = gloo
-        vertex = paths.data("shaders", "mesh.vert").read_text()
-        self._plain = gloo.Program(vertex, paths.data("shaders", "mesh.frag").read_text())
-        self._cut = gloo.Program(vertex, paths.data("shaders", "cut.frag").read_text())
-        self._depth = gloo.Program(vertex, paths.data("shaders", "depth.frag").read_text())
+        self._plain, self._cut, self._depth = (_Program(gloo, f"{name}.frag") for name in ("mesh", "cut", "depth"))
         self._sheets: list[_Sheet] = []
 
     def set_sheets(self, sheets: list[tuple[Mesh, NDArray[np.uint8]]], edge: Literal["mirror", "clamp"]) -> None:
@@ -121,10 +118,9 @@ class Stage:
             blurs: what reads it is a lens: to it the front's soft edges are one with what they belong to, depth too.
         """
         for program in (self._plain, self._cut):
-            for name, value in uniforms.items():
-                program[name] = value
+            program.tell(uniforms)
         state = self._gloo.set_state
-        state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
+        state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False)
         self._gloo.set_viewport(*viewport)
         *behind, front = self._sheets
         if len(behind) == 1:
@@ -132,7 +128,6 @@ class Stage:
             self._draw_opaque(front, copies)
             state(depth_func="less")  # in the same place the front shows
             self._draw_opaque(behind[0], copies)
-            state(depth_func="lequal")
             self._draw_soft(front, copies, _DEPTH_OF_CORE if depth_is_read and not blurs else _DEPTH_OF_ALL)
             return
         for sheet in self._sheets:
@@ -149,10 +144,10 @@ class Stage:
         self, sheet: _Sheet, copies: Sequence[dict[str, Any]], depths: tuple[tuple[tuple[float, float], bool], ...]
     ) -> None:
         """Soft edges after all that may shine through them; among themselves they lie far ones first."""
-        self._gloo.set_state(blend=True, blend_func=("one", "one_minus_src_alpha"))
+        lies_over = {"blend": True, "blend_func": ("one", "one_minus_src_alpha"), "depth_func": "lequal"}
         for opacity, leaves_depth in depths:
-            self._cut["opacity"] = opacity
-            self._gloo.set_state(depth_mask=leaves_depth)
+            self._cut.tell({"opacity": opacity})
+            self._gloo.set_state(**lies_over, depth_mask=leaves_depth)
             for copy in copies:
                 sheet.draw(self._cut, sheet.soft, copy)
         self._gloo.set_state(blend=False, depth_mask=True)
@@ -165,10 +160,8 @@ class Stage:
         ends: tuple[tuple[float, float, float], tuple[float, float, float]],
     ) -> None:
         """Draw the depth of what `draw` shows, linear between two colours: that of 0 (far) and that of 1 (near)."""
-        ranges = dict(zip(("far", "near"), ends, strict=True))
-        for name, value in {**uniforms, **ranges}.items():
-            self._depth[name] = value
-        self._gloo.set_state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False, cull_face=False)
+        self._depth.tell({**uniforms, **dict(zip(("far", "near"), ends, strict=True))})
+        self._gloo.set_state(depth_test=True, depth_func="lequal", depth_mask=True, blend=False)
         self._gloo.set_viewport(*viewport)
         for sheet, copy in itertools.product(self._sheets, copies):
             for triangles in (sheet.opaque, sheet.soft):
@@ -181,6 +174,27 @@ class Stage:
             program.delete()
 
 
+class _Program:
+    """Draws the mesh; what it was told before is not told again, as that takes Python longer than a GPU draws."""
+
+    def __init__(self, gloo: Any, fragment: str) -> None:
+        folder = paths.data("shaders")
+        self._program = gloo.Program((folder / "mesh.vert").read_text(), (folder / fragment).read_text())
+        self._told: dict[str, Any] = {}
+
+    def tell(self, values: dict[str, Any]) -> None:
+        """Set uniforms (numbers or tuples), textures and vertices."""
+        for name, value in values.items():
+            if self._told.get(name) != value:
+                self._program[name] = self._told[name] = value
+
+    def draw(self, triangles: Any) -> None:
+        self._program.draw("triangles", triangles)
+
+    def delete(self) -> None:
+        self._program.delete()
+
+
 class _Sheet:
     """One layer: vertices, the triangles that are opaque and those that are not, and its picture."""
 
@@ -190,13 +204,10 @@ class _Sheet:
         self.opaque, self.soft = (gloo.IndexBuffer(part.ravel()) if len(part) else None for part in parts)
         self._photo = gloo.Texture2D(pixels, interpolation="linear", wrapping=wrapping, internalformat="rgba8")
 
-    def draw(self, program: Any, triangles: Any, copy: dict[str, Any]) -> None:
+    def draw(self, program: _Program, triangles: Any, copy: dict[str, Any]) -> None:
         if triangles is not None:
-            for name, value in copy.items():
-                program[name] = value
-            program["position"] = self._vertices
-            program["photo"] = self._photo
-            program.draw("triangles", triangles)
+            program.tell({**copy, "position": self._vertices, "photo": self._photo})
+            program.draw(triangles)
 
     def free(self) -> None:
         for thing in (self._vertices, self.opaque, self.soft, self._photo):
