@@ -3,9 +3,13 @@
     python benchmarks/incumbent.py [--rounds 3] [--frames 90] [--their-frames 30] [--presets veryfast slow]
                                    [--venv FOLDER | --keep]
 
-Same photo, same 8-bit depth map, same size, same ffmpeg, same encoder settings; ours orbital, theirs its default
-motion. The incumbent goes into a throw-away venv, without torch: a given depth map needs none. It is started with
-WINDOW_BACKEND=headless, so that it needs no display. Rounds alternate between the two; medians are printed.
+Same photo, same 8-bit depth map, same size, same ffmpeg, same encoder settings. The incumbent goes into a throw-away
+venv, without torch: a given depth map needs none. It is started with WINDOW_BACKEND=headless, so that it needs no
+display. Rounds alternate between the two; medians are printed.
+
+Ours moves by `orbital`. The incumbent's commands make a still: what moves its camera is a method that its author tells
+people to write (issue 24 of its repository), and a few lines here do, before its own commands run as they are. Its
+camera goes round in a circle in the same five seconds, about as far; how far both move is printed.
 
 Wall time is end to end, from the command's start to the finished file. CPU time is that of the whole process tree.
 "Steady" leaves the start out: the time of a run less that of the same run with one frame. Whole clips are compared at
@@ -32,10 +36,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from depthflow import paths
 from depthflow.images import load_photo
 from depthflow.jobs import pipeline
 from depthflow.jobs.spec import JobSpec
+from depthflow.opencv import cv2
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
 from depthflow.video.colour import matrix_for
@@ -45,6 +52,24 @@ from depthflow.video.probe import probe
 INCUMBENT = ("depthflow==1.0.1", "shaderflow==0.12.0")
 NOT_NEEDED = ("torch", "torchvision", "transformers")
 """What only depth estimation needs."""
+
+_MOVES = """
+import math
+
+from depthflow.__main__ import main
+from depthflow.scene import DepthScene
+
+
+def update(self):
+    turn = 2 * math.pi * self.time / {seconds}
+    self.state.offset = ({far} * math.sin(turn), {far} * math.cos(turn))
+
+
+DepthScene.update = update
+main()
+"""
+THEIR_CIRCLE = 0.3
+"""Its radius, in the incumbent's unit; by optical flow it moves the sample photo about as far as our orbital does."""
 
 FPS = 30
 BEGIN_FRAMES = 10
@@ -115,20 +140,19 @@ def run(command: Sequence[str | Path], environment: dict[str, str] | None = None
 
 
 def install(folder: Path) -> Path:
-    """The incumbent's program in the venv at `folder`, made if it is not there."""
-    program = folder / "bin" / "depthflow"
-    if program.exists():
-        return program
+    """The Python of the venv at `folder`, with the incumbent in it; made if it is not there."""
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
     print(f"installing {' and '.join(INCUMBENT)} ...", file=sys.stderr)
     venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run([*pip, "--no-deps", *INCUMBENT])
     code = "import json, importlib.metadata as m; print(json.dumps(m.requires('depthflow')))"
     asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
     needed = [line for line in json.loads(asked) if not line.startswith(NOT_NEEDED)]
     run([*pip, INCUMBENT[1], *needed])
-    return program
+    return python
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +160,18 @@ class Bench:
     """What all runs share."""
 
     folder: Path
-    their_program: Path
+    their_python: Path
     photo: Path
     depth: Path
     size: tuple[int, int]
+    seconds: float
+
+    @property
+    def moving(self) -> Path:
+        """Their program, moving its camera."""
+        path = self.folder / "moving.py"
+        path.write_text(_MOVES.format(seconds=self.seconds, far=THEIR_CIRCLE), encoding="utf-8")
+        return path
 
     def environment(self) -> dict[str, str]:
         """No settings of the user's, no cache of theirs, and one ffmpeg for both."""
@@ -154,16 +186,16 @@ class Bench:
     def output(self, name: str, suffix: str = ".mp4") -> Path:
         return self.folder / f"{name}{suffix}"
 
-    def theirs(self, preset: str, frames: int) -> None:
-        """One of their videos, by three of their commands in a row."""
+    def theirs(self, preset: str, frames: int, fps: int = FPS) -> None:
+        """One of their videos, by three of their commands in a row; a turn takes as long as our whole clip."""
         width, height = self.size
         out = self.output("theirs")
-        export = ["main", "--width", width, "--height", height, "--fps", FPS, "--time", _seconds(frames)]
+        export = ["main", "--width", width, "--height", height, "--fps", fps, "--time", f"{frames / fps:.6f}"]
         # Both packages have the same name: a path to ours would hide theirs.
         environment = {key: value for key, value in self.environment().items() if key != "PYTHONPATH"}
         run(
             [
-                *(self.their_program, "h264", "--preset", preset, "--crf", CRF),
+                *(self.their_python, "-P", self.moving, "h264", "--preset", preset, "--crf", CRF),
                 *("input", "--image", self.photo, "--depth", self.depth),
                 *(*export, "--output", out),
             ],
@@ -171,12 +203,12 @@ class Bench:
         )
         self.check(out, frames)
 
-    def ours(self, frames: int, out: Path, *more: str | int) -> None:
+    def ours(self, frames: int, out: Path, *more: str | int, fps: int = FPS) -> None:
         width, height = self.size
         run(
             [
                 *(our_program(), "render", self.photo, "--depth", self.depth, "--motion", "orbital"),
-                *("--size", f"{width}x{height}", "--fps", FPS, "--duration", _seconds(frames)),
+                *("--size", f"{width}x{height}", "--fps", fps, "--duration", f"{frames / fps:.6f}"),
                 *("-o", out, "--overwrite", "--quiet", *more),
             ],
             # What pip installs is compiled, as theirs is; a checkout may not be.
@@ -184,9 +216,16 @@ class Bench:
         )
         self.check(out, frames)
 
-    def our_video(self, preset: str, frames: int) -> None:
+    def our_video(self, preset: str, frames: int, fps: int = FPS) -> None:
         more = ("--encoder", "libx264", "--encoder-preset", preset, "--crf", CRF)
-        self.ours(frames, self.output("ours"), *more)
+        self.ours(frames, self.output("ours"), *more, fps=fps)
+
+    def moved(self, preset: str) -> list[float]:
+        """How far the picture moves in about half a turn, theirs and ours: mean of the optical flow, pixels."""
+        count = round(self.seconds)
+        self.theirs(preset, count, fps=1)
+        self.our_video(preset, count, fps=1)
+        return [_flow(self.output(name), count // 2) for name in ("theirs", "ours")]
 
     def check(self, out: Path, frames: int) -> None:
         """That a video is what was asked for, so that like is compared with like."""
@@ -240,8 +279,14 @@ class Bench:
             return cost(draw)
 
 
-def _seconds(frames: int) -> str:
-    return f"{frames / FPS:.6f}"
+def _flow(video: Path, number: int) -> float:
+    """Mean length of the optical flow from frame 0 to frame `number`, pixels."""
+    reader = cv2.VideoCapture(str(video))
+    frames = [cv2.cvtColor(reader.read()[1], cv2.COLOR_BGR2GRAY) for _ in range(number + 1)]
+    reader.release()
+    # OpenCV's method of dense flow: 6 levels by halves, windows of 31 pixels, 3 rounds.
+    flow = cv2.calcOpticalFlowFarneback(frames[0], frames[-1], None, 0.5, 6, 31, 3, 7, 1.5, 0)  # type: ignore[call-overload]
+    return float(np.hypot(flow[..., 0], flow[..., 1]).mean())
 
 
 def our_program() -> str:
@@ -366,17 +411,18 @@ def main() -> None:
         # The same build for both: they find it as a program called ffmpeg.
         (folder / "tools").mkdir()
         (folder / "tools" / "ffmpeg").symlink_to(ffmpeg_path())
-        program = install((options.venv or folder / "venv").absolute())
+        python = install((options.venv or folder / "venv").absolute())
         width, height = (int(side) for side in options.size.split("x"))
-        bench = Bench(folder, program, options.photo.absolute(), folder / "depth.png", (width, height))
+        bench = Bench(
+            folder, python, options.photo.absolute(), folder / "depth.png", (width, height), options.frames / FPS
+        )
         run(
             [our_program(), "depth", bench.photo, "-o", bench.depth, "--format", "png8", "--overwrite"],
             bench.environment(),
         )
-        # Once without a clock: file cache and shader cache, for both alike.
+        # Without a clock, which fills file cache and shader cache for both alike.
         preset = options.presets[0]
-        bench.theirs(preset, 1)
-        bench.our_video(preset, 1)
+        moved = bench.moved(preset)
         bench.encode_alone(preset, options.frames)
         print(f"{datetime.date.today()} · {machine()} · {context().info.renderer}")
         load = os.getloadavg()[0]
@@ -384,6 +430,7 @@ def main() -> None:
             f"{bench.photo.name} -> {options.size}, {FPS} frames/s, crf {CRF}, medians of {options.rounds}; "
             f"load before the start {load:.1f}"
         )
+        print("half a turn moves the picture by {:.1f} pixels in the mean, ours by {:.1f}".format(*moved))
         table(measure(bench, options), options)
     finally:
         if options.keep:

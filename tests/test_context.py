@@ -342,6 +342,45 @@ def test_a_forked_child_does_not_end_what_is_the_parents() -> None:
     assert "ended by the child" not in done.stdout
 
 
+def test_a_driver_that_is_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where NVIDIA's is; what is wrong with it is told when somebody draws."""
+    opened = threading.Event()
+
+    def fails(device: int | None) -> None:
+        opened.set()
+        raise GLError(f"nobody sees this: {device}")
+
+    monkeypatch.setattr(devices, "open_display", fails)
+    monkeypatch.setattr(devices, "_NVIDIA", Path("/dev/null"))
+    devices.warm()
+    assert opened.wait(30)
+    for thread in threading.enumerate():
+        if thread.name == "depthflow-gl-driver":
+            thread.join(30)  # pytest fails the test for what a thread leaves uncaught
+
+
+def test_a_forked_child_has_no_hold_of_the_parents_devices(tmp_path: Path) -> None:
+    """NVIDIA's driver frees at the child's end what the parent draws with; a file stands for its device here."""
+    device, other = tmp_path / "device", tmp_path / "other"
+    script = f"""
+import os, sys
+from depthflow.render import backends
+files = [os.open(path, os.O_RDWR | os.O_CREAT) for path in ({str(device)!r}, {str(other)!r})]
+child = os.fork()
+if child == 0:
+    backends._take_away({str(device)!r})
+for file in files:
+    os.write(file, b"child" if child == 0 else b"parent")
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("7\n", "")
+    assert device.read_text() == "parent"
+    assert "child" in other.read_text(), "and of what else it has open"
+
+
 @pytest.mark.parametrize("lacking", ["nothing", "libfontconfig"])
 def test_no_program_is_started_to_find_the_libraries(lacking: str) -> None:
     """ctypes asks ldconfig, at each of five places; fontconfig is missing on many servers, and nothing needs it."""

@@ -86,3 +86,10 @@ def test_a_rendered_frame_is_what_ffmpeg_makes_of_the_rgb_frame(colour, size):
     off = np.abs(packed.astype(int) - expected)
     assert off[: size[1]].max() <= 2
     assert off.mean() < 0.6
+
+
+@pytest.mark.parametrize("width", [1280, 1920, 3840])
+def test_no_two_planes_are_aligned_alike(width: int) -> None:
+    """OpenCV would write past the cache what it is to read next: packing took 2.4 instead of 1.4 ms at 1080p."""
+    planes = Packer((width, 1080))._planes
+    assert len({plane.ctypes.data % 64 for plane in planes}) == len(planes)

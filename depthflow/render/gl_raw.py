@@ -32,7 +32,7 @@ def read_pixels(out: NDArray[np.uint8], top: int = 0) -> None:
         height,
         GL_1_0.GL_RGB if channels == 3 else GL_1_0.GL_RGBA,
         GL_1_0.GL_UNSIGNED_BYTE,
-        out.ctypes.data_as(_VOID),
+        _VOID(out.ctypes.data),
     )
 
 

@@ -18,6 +18,8 @@ Colour = Literal["rgb", "bt709", "smpte170m"]
 
 _STRIP = 64
 """Rows that are packed at once, even: half a megabyte of 1080p."""
+_ODD = 24
+"""Bytes between planes; a multiple of no vector's size."""
 
 # Weights of red and blue in luma.
 _WEIGHTS = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114)}
@@ -67,7 +69,9 @@ class Packer:
         self._size = size
         width, rows = size[0], min(_STRIP, size[1])
         self._strip = np.empty((rows, width, 4), np.uint8)
-        self._planes = np.empty((3, rows, width), np.uint8)
+        # OpenCV writes past the cache where all it splits into is aligned alike, and what is wanted next is not in it.
+        apart = np.empty((3, rows * width + _ODD), np.uint8)
+        self._planes = [plane[: rows * width].reshape(rows, width) for plane in apart]
         self._shifted = np.empty((rows // 2, width // 2 - 1), np.uint8)
 
     def pack(self, frame: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -93,7 +97,7 @@ class Packer:
         """Pack an even number of rows."""
         width, height = self._size
         rows, half = len(strip) // 2, width // 2
-        *chroma, unused = self._planes[:, : 2 * rows]
+        *chroma, unused = (plane[: 2 * rows] for plane in self._planes)
         cv2.split(strip, [out[top : top + 2 * rows], *chroma, unused])
         for full, plane in zip(chroma, out[height:].reshape(2, height // 2, half), strict=True):
             part = plane[top // 2 : top // 2 + rows]
