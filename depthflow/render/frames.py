@@ -249,10 +249,16 @@ class FrameRenderer:
         with ThreadPoolExecutor(MOST, thread_name_prefix="depthflow-mesh") as pool:
             photo = pool.submit(_shrunk, self._photo, size)
             cuts = cut(depth, shift, width=size[0], count=count)
-            meshes = pool.map(meshed, cuts.forms)
-            pictures = [self._texture(colours) for colours in cuts.colours(photo.result(), self._fill)]
-            parts = pool.map(partial(parted, extent=self.extent, edge=self._edge), meshes, pictures)
-            return tuple(zip(parts, pictures, strict=True))
+            meshes = [pool.submit(meshed, form) for form in cuts.forms]
+            layers = []
+            for mesh, colours in zip(meshes, cuts.colours(photo.result(), self._fill), strict=True):
+                picture = self._shown(colours)
+                layers.append((pool.submit(self._parted, mesh, picture), pool.submit(self._drawn, picture)))
+            return tuple((mesh.result(), picture.result()) for mesh, picture in layers)
+
+    def _parted(self, mesh: Future[Mesh], picture: NDArray[np.uint8]) -> Mesh:
+        """What of a mesh shows anything, by the opacity of its picture."""
+        return parted(mesh.result(), picture, extent=self.extent, edge=self._edge)
 
     def _inside_window(self, height: int, width: int) -> NDArray[np.bool_] | None:
         """(height, width): what the clip ever shows of the photo; None is all of it."""
@@ -262,8 +268,8 @@ class FrameRenderer:
         )
         return None if across.all() and down.all() else down[:, None] & across
 
-    def _texture(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A layer's texture: no finer than a squeezed view can show, in the colours that are drawn."""
+    def _shown(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A layer's picture, no finer than a squeezed view can show it."""
         height, width = pixels.shape[:2]
         # Effects see the view before it is squeezed.
         squeezes = (1.0, 1.0) if self._effects else self._squeeze
@@ -271,8 +277,12 @@ class FrameRenderer:
         if min(shown) < 1.0:
             size = max(1, round(width * shown[0])), max(1, round(height * shown[1]))
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        # Effects work in RGB, and turn the finished frame into YUV.
+        return pixels
+
+    def _drawn(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A layer's picture in the colours that are drawn."""
         drawn = self._picture.drawn
+        # Effects work in RGB, and turn the finished frame into YUV.
         return pixels if drawn == "rgb" or self._effects else to_yuv(pixels, drawn)
 
     def render(self, shot: Shot | Camera) -> NDArray[np.uint8]:

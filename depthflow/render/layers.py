@@ -9,6 +9,7 @@ body's edge there is the wall. All layers laid over each other give the photo.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -104,19 +105,20 @@ class Cuts:
     disoccluded: Mask
     holes: tuple[tuple[Hole, F32], ...]
 
-    def colours(self, photo: U8, fill: Fill | None = None) -> list[U8]:
+    def colours(self, photo: U8, fill: Fill | None = None) -> Iterator[U8]:
         """The layers' colours, from the farthest to the nearest: (H, W, 4) uint8 sRGB, premultiplied.
 
         Args:
             photo: (H, W, 3) uint8 sRGB, as wide as the cuts were made for.
             fill: what invents colours; the classical one if None.
         """
-        colours = []
-        for hole, distance in self.holes:
-            back = filled(photo, hole, fill or named("classic"))
-            colours.append(_front(photo, back, distance))
-            photo = back
-        return [np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2RGBA), np.uint8), *reversed(colours)]
+        pictures = [photo]
+        for hole, _ in self.holes:
+            pictures.append(filled(pictures[-1], hole, fill or named("classic")))
+        yield np.asarray(cv2.cvtColor(pictures[-1], cv2.COLOR_RGB2RGBA), np.uint8)
+        for (_, distance), behind in zip(reversed(self.holes), reversed(pictures[1:]), strict=True):
+            pictures.pop()
+            yield _front(pictures[-1], behind, distance)
 
 
 @dataclass(frozen=True, slots=True)

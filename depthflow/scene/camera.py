@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Literal
 
@@ -106,8 +107,9 @@ def rotation(camera: Camera) -> Matrix:
     return np.asarray(about_z @ about_x @ about_y)
 
 
+@lru_cache(maxsize=1024)  # what asks how far a clip moves asks for the same ones over and over
 def matrix(camera: Camera) -> Matrix:
-    """(4, 4): takes (rx * s, ry * s, 1, q) to clip coordinates, s = `unprojection_scale`.
+    """(4, 4), not to be written to: takes (rx * s, ry * s, 1, q) to clip coordinates, s = `unprojection_scale`.
 
     rx, ry lie on the image plane at distance 1 (longer side within -ray_scale .. ray_scale). The result's x and
     y are in halves of the photo's longer side (see `frame_extent`); z / w runs from -1 near to 1 far. At rest
@@ -124,6 +126,7 @@ def matrix(camera: Camera) -> Matrix:
         moved[:2] += np.outer(shift, moved[3])
     moved[0] += camera.shift_x * moved[3]
     moved[1] += camera.shift_y * moved[3]
+    moved.setflags(write=False)
     return moved
 
 

@@ -47,7 +47,7 @@ def reach(cameras: Iterable[Camera], extent: tuple[float, float]) -> float:
     """
     points, depths = _scene(extent, _DEPTHS)
     step = 0.01
-    # One call for each camera: its matrix costs more than the points.
+    # One call for each camera, which costs more than the points.
     both, beside = np.tile(points, (2, 1)), np.concatenate([depths, depths + step])
     most = 0.0
     for camera in cameras:
@@ -134,9 +134,8 @@ def overshoot(
         frame: half width and height of the frame.
     """
     most = 0.0
-    for place, ahead in _rim_places(cameras, frame, depths):
-        if ahead.any():
-            most = max(most, float((place[ahead] - extent).max()))
+    for places, ahead in _rim_places(cameras, frame, depths):
+        most = max(most, float((places - extent).max(initial=0.0, where=ahead[..., None])))
     return most
 
 
@@ -150,16 +149,16 @@ def seen(
         frame: half width and height of the frame; the result has the same unit.
     """
     most = np.zeros(2)
-    for place, ahead in _rim_places(cameras, frame, depths):
-        most = np.maximum(most, place.max(0)) if ahead.all() else np.full(2, np.inf)
+    for places, ahead in _rim_places(cameras, frame, depths):
+        most = np.maximum(most, places.max((0, 1), initial=0.0)) if ahead.all() else np.full(2, np.inf)
     return float(most[0]), float(most[1])
 
 
 def _rim_places(
     cameras: Iterable[Camera], frame: tuple[float, float], depths: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-    """For each camera and depth: (N, 2) how far from the photo's middle the frame's rim meets a plane of that depth,
-    and (N,) whether that lies ahead of the camera.
+    """For each camera: (depths, N, 2) how far from the photo's middle the frame's rim meets a plane of each depth, and
+    (depths, N) whether that lies ahead of the camera; planes that are seen edge on are left out.
     """
     side = np.linspace(-1.0, 1.0, 9)
     ends = np.ones_like(side)
@@ -168,16 +167,18 @@ def _rim_places(
     for camera in cameras:
         to_clip = matrix(camera)
         c0, c1 = unprojection_scale(camera)
-        for q in 1.0 + camera.relief * depths:
-            # On a plane of one depth the camera is a homography from the photo to the frame.
-            ray = camera.ray_scale * (c0 + c1 * q)
-            homography = np.column_stack([to_clip[:, 0] * ray, to_clip[:, 1] * ray, to_clip[:, 2] + to_clip[:, 3] * q])
-            try:
-                back = rim @ np.linalg.inv(homography[[0, 1, 3]]).T
-            except np.linalg.LinAlgError:
-                continue  # seen edge on
-            ahead = back[:, 2] > 1e-6
-            yield np.abs(back[:, :2] / np.where(ahead, back[:, 2], 1.0)[:, None]), ahead
+        q = 1.0 + camera.relief * depths
+        # On a plane of one depth the camera is a homography from the photo to the frame.
+        ray = camera.ray_scale * (c0 + c1 * q)
+        planes = np.stack(
+            [np.outer(ray, to_clip[:, 0]), np.outer(ray, to_clip[:, 1]), to_clip[:, 2] + np.outer(q, to_clip[:, 3])],
+            axis=2,
+        )[:, [0, 1, 3]]
+        # What is seen edge on has none.
+        backs = np.linalg.inv(planes[np.linalg.det(planes) != 0])
+        met = rim @ backs.transpose(0, 2, 1)
+        ahead = met[..., 2] > 1e-6
+        yield np.abs(met[..., :2] / np.where(ahead, met[..., 2], 1.0)[..., None]), ahead
 
 
 def _border(
