@@ -342,23 +342,6 @@ def test_a_forked_child_does_not_end_what_is_the_parents() -> None:
     assert "ended by the child" not in done.stdout
 
 
-def test_a_driver_that_is_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NVIDIA's is; what is wrong with it is told when somebody draws."""
-    opened = threading.Event()
-
-    def fails(device: int | None) -> None:
-        opened.set()
-        raise GLError(f"nobody sees this: {device}")
-
-    monkeypatch.setattr(devices, "open_display", fails)
-    monkeypatch.setattr(devices, "_NVIDIA", Path("/dev/null"))
-    devices.warm()
-    assert opened.wait(30)
-    for thread in threading.enumerate():
-        if thread.name == "depthflow-gl-driver":
-            thread.join(30)  # pytest fails the test for what a thread leaves uncaught
-
-
 def test_a_forked_child_has_no_hold_of_the_parents_devices(tmp_path: Path) -> None:
     """NVIDIA's driver frees at the child's end what the parent draws with; a file stands for its device here."""
     device, other = tmp_path / "device", tmp_path / "other"

@@ -23,11 +23,9 @@ PATIENCE_S = 2.0
 def _first() -> None:
     """What takes another process a while begins before the modules that a job needs are loaded."""
     from depthflow import memory
-    from depthflow.render import devices
     from depthflow.video import ffmpeg
 
     memory.keep_freed()
-    devices.warm()
     ffmpeg.warm()
 
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from depthflow.errors import GLError
@@ -26,7 +24,6 @@ _CUDA = 0x323A  # EGL_NV_device_cuda
 _PLATFORM_DEVICE = 0x313F
 _PLATFORM_SURFACELESS = 0x31DD  # EGL_MESA_platform_surfaceless
 _MOST = 32
-_NVIDIA = Path("/dev/nvidiactl")
 
 _KNOWN = {"EGL": "libEGL.so.1", "GL": "libGL.so.1", "OpenGL": "libOpenGL.so.0", "fontconfig": "libfontconfig.so.1"}
 """Names that loaders know libraries by; their numbers are those of their interfaces, and have never changed."""
@@ -92,20 +89,6 @@ def open_display(device: int | None) -> tuple[int, GLDevice] | None:
         f"GL device {devices[device]} cannot be opened",
         "device files belong to the groups render and video: sudo usermod -aG render,video $USER, then log in again",
     )
-
-
-def warm() -> None:
-    """Where NVIDIA's driver is, open its display on a thread of its own: who opens it next finds the driver loaded.
-
-    That takes 0.12 s, in which modules can be imported. Mesa's takes 0.04, and with two cores nothing is gained.
-    """
-
-    def load() -> None:
-        with suppress(GLError):  # it is told when somebody draws
-            open_display(None)
-
-    if _NVIDIA.exists():
-        threading.Thread(target=load, name="depthflow-gl-driver", daemon=True).start()
 
 
 def open_surfaceless() -> int:
