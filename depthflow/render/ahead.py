@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -46,7 +45,7 @@ class FramesAhead:
     ) -> None:
         # What is drawn when a frame is taken: with a ring the one after it, which by the last one is none.
         self._first = shots[0]
-        self._left: Iterator[Shot | None] = iter([*shots[1:], None] if picture.ring else shots)
+        self._left: deque[Shot | None] = deque([*shots[1:], None] if picture.ring else shots)
         self._picture, self._painters, self._keep, self._tell = picture, painters, keep, begun
         self._spare: list[NDArray[np.uint8]] = []
         self._sent: Transfer | Exception | None = None
@@ -78,14 +77,10 @@ class FramesAhead:
     def _fill(self) -> None:
         """Give the painters all that they may have."""
         painters = self._painters()
-        while len(self._drawn) < AHEAD * len(painters):
-            painter = min(painters, key=self._waiting)
-            for shot in itertools.islice(self._left, 1):
-                buffer = self._spare.pop() if self._spare else self._picture.buffer()
-                self._drawn.append(_Drawn(painter, buffer, painter.gl.submit(self._take, painter, shot, buffer)))
-                break
-            else:
-                return
+        while self._left and len(self._drawn) < AHEAD * len(painters):
+            painter, shot = min(painters, key=self._waiting), self._left.popleft()
+            buffer = self._spare.pop() if self._spare else self._picture.buffer()
+            self._drawn.append(_Drawn(painter, buffer, painter.gl.submit(self._take, painter, shot, buffer)))
 
     def _waiting(self, painter: Painter) -> int:
         """Frames that it still has to draw."""

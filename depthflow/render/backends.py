@@ -179,9 +179,10 @@ def leave_to_parent() -> None:
     """In a forked process: do not end at its exit what belongs to the parent; drivers wait there for lost threads."""
     if "vispy.ext.egl" in sys.modules:
         atexit.unregister(sys.modules["vispy.ext.egl"].eglTerminate)
-        _take_away("/dev/nvidia")
     if "glfw" in sys.modules:
         atexit.unregister(sys.modules["glfw"].terminate)
+    if "vispy.gloo" in sys.modules:
+        _take_away("/dev/nvidia")
 
 
 def _take_away(devices: str) -> None:
