@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,10 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 from skimage.metrics import structural_similarity
 
 from depthflow.errors import GLError
+from depthflow.images import load_photo
+from depthflow.jobs import pipeline
+from depthflow.jobs.spec import JobSpec
+from depthflow.render import painter
 from depthflow.render.context import context
 from depthflow.render.frames import FrameRenderer
 from depthflow.scene.camera import Camera
@@ -300,3 +305,21 @@ def test_a_real_second_photo_is_met(layers, decibels, similarity):
     assert psnr(right[inner], seen[inner]) >= decibels
     _, ssim = structural_similarity(right, seen, channel_axis=2, full=True)
     assert ssim[inner].mean() >= similarity
+
+
+@pytest.mark.parametrize(
+    ("name", "motion", "strength", "layers"),
+    [("dogs", "orbital", 2.0, 3), ("dogs", "horizontal", 1.0, 2), ("astronaut", "arc", 2.0, 2)],
+)
+def test_no_place_shows_nothing(name, motion, strength, layers, monkeypatch):
+    """What the front leaves open the layer behind fills, also where it is deeper than the far side."""
+    monkeypatch.setitem(painter.BLACK, "rgb", (1.0, 0.0, 1.0))
+    path = str(Path(__file__).parent / "photos" / f"{name}.jpg")
+    job = {"photo": path, "motion": {"name": motion, "strength": strength}, "outputs": [{"fps": 8, "duration": 2}]}
+    spec = pipeline.resolve(JobSpec.parse(job))
+    taken = load_photo(path)
+    depth = pipeline.depth_of(taken, spec.depth, cache_bytes=0)
+    with FrameRenderer(taken.pixels, depth, size=(960, 540), layers=layers) as drawer:
+        clip = drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], depth))
+        nothing = [int((frame == (255, 0, 255)).all(axis=2).sum()) for frame in drawer.frames(clip)]
+    assert sum(nothing) == 0, nothing

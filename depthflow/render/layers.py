@@ -49,8 +49,11 @@ _MELT = 3.0, 8.0
 """Sigma of the blur that melts invented depth, next to the far side that lends it and away from it, depth pixels."""
 _CALM = 1.5
 """... and of what takes the last steps from it: at the cut each would take a row of small triangles."""
-_SEEN_TO = 1
-"""Depth pixels round what is uncovered that a layer behind is drawn."""
+_UNDER = 1
+"""Depth pixels round what is uncovered at which the front still has something drawn behind it."""
+_SEEN_TO = 8.0, 0.05
+"""Depth pixels round what is uncovered that a layer behind is drawn, and further ones for each of the motion: where it
+is deeper than the far side, one sees farther under that."""
 _OUTWARD = 1.0
 """Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
 
@@ -123,7 +126,7 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """One cut: the front, and the depth that goes on behind it where `uncovered`, below the ceiling.
+    """One cut: the front, and the depth that goes on behind it where `drawn`, below the ceiling.
 
     Nothing but what is `hidden` behind the front or lies in its `gap` is ever seen of it.
     """
@@ -134,6 +137,7 @@ class _Pieces:
     back_depth: F32
     ceiling: F32
     uncovered: Mask
+    drawn: Mask
     hidden: Mask
     gap: Mask
 
@@ -162,28 +166,37 @@ def cut(depth: F32, shift: float, *, width: int, count: int = 2) -> Cuts:
     """
     forms: list[Form] = []
     holes = []
-    seen = ceiling = pieces = None
+    seen = drawn = ceiling = pieces = None
     disoccluded = np.zeros(depth.shape, bool)
     for more in range(count - 1, 0, -1):
-        deeper = _cut(depth, shift, width, seen=seen, ceiling=ceiling, again=more > 1)
+        deeper = _cut(depth, shift, width, seen=seen, drawn=drawn, ceiling=ceiling, again=more > 1)
         if deeper is None:
             break
         pieces = deeper
         forms.append(pieces.front)
         holes.append((pieces.hole, pieces.distance))
-        depth, seen, ceiling = pieces.back_depth, pieces.uncovered, pieces.ceiling
+        depth, ceiling = pieces.back_depth, pieces.ceiling
+        seen, drawn = pieces.uncovered, pieces.drawn
         disoccluded |= pieces.hidden
-    forms.append(Form(_grown(depth, shift) if pieces is None else _carried_on(pieces), seen))
+    forms.append(Form(_grown(depth, shift) if pieces is None else _carried_on(pieces), drawn))
     return Cuts(tuple(reversed(forms)), disoccluded, tuple(holes))
 
 
 def _cut(
-    depth: F32, shift: float, width: int, *, seen: Mask | None, ceiling: F32 | None, again: bool
+    depth: F32,
+    shift: float,
+    width: int,
+    *,
+    seen: Mask | None,
+    drawn: Mask | None,
+    ceiling: F32 | None,
+    again: bool,
 ) -> _Pieces | None:
     """Split a picture of this width in two, or None where nothing opens.
 
     Args:
         seen: (h, w) where the picture can be seen at all: nothing else is cut.
+        drawn: (h, w) where it is drawn.
         ceiling: (h, w) depth that the layer before leaves room for.
         again: the back will be cut too, so its own jumps have to stay jumps.
     """
@@ -224,7 +237,7 @@ def _cut(
     if ceiling is not None:
         front_depth = np.minimum(front_depth, ceiling)
     # At rest nothing stands before what hides it; meshes err, so what is half or wholly hidden keeps away.
-    uncovered = _dilated(hidden | gap, _SEEN_TO)
+    uncovered = _dilated(hidden | gap, _UNDER)
     if seen is not None:
         uncovered &= seen
     distance = _distance(depth, near, far, zone & (sides | ~hidden), gap, from_near)
@@ -235,15 +248,17 @@ def _cut(
         back_depth = np.minimum(carrying.result(), ceiling)
     # The gap's rim is half shown between its samples.
     shown = ~_eroded(gap, 1) | (behind & (from_near <= _BAND))
-    if seen is not None:
-        shown &= seen
+    drawn_behind = _around(uncovered, _SEEN_TO[0] + _SEEN_TO[1] * shift)
+    if drawn is not None:
+        shown &= drawn
+        drawn_behind &= drawn
 
     stray = behind & (from_near <= _OUTWARD + 0.5)
     strange = beyond & (from_far < 4 * shift)
     itself = np.arange(depth.size, dtype=np.int32).reshape(depth.shape)
     hole = Hole(hidden | stray, strange, back_depth, np.where(hidden, far_of, itself))
     front = Form(front_depth, shown)
-    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, hidden, gap)
+    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, drawn_behind, hidden, gap)
 
 
 def _threshold(shift: float, opens: float = JUMP) -> float:
@@ -257,6 +272,11 @@ def _disc(radius: int) -> U8:
 
 def _dilated(mask: Mask, radius: int) -> Mask:
     return cv2.dilate(mask.astype(np.uint8), _disc(radius)).astype(bool)
+
+
+def _around(mask: Mask, radius: float) -> Mask:
+    """The mask and what is no farther from it than this; wide ones take no longer than narrow ones."""
+    return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= radius)
 
 
 def _eroded(mask: Mask, radius: int) -> Mask:
@@ -378,8 +398,8 @@ def _carried_on(pieces: _Pieces) -> F32:
     """
     depth, needed = pieces.back_depth.copy(), pieces.hidden | pieces.gap
     if needed.any():
-        x, y, width, height = cv2.boundingRect(needed.astype(np.uint8))
-        box = tuple(slice(max(0, low - _SEEN_TO), low + size + _SEEN_TO) for low, size in ((y, height), (x, width)))
+        x, y, width, height = cv2.boundingRect((needed | pieces.drawn).view(np.uint8))
+        box = slice(y, y + height), slice(x, x + width)
         calm = cv2.GaussianBlur(_look(depth[box], _nearest(needed[box])[1]), (0, 0), _CALM)
         np.minimum(calm, pieces.ceiling[box], out=depth[box])
     return depth
