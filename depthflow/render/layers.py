@@ -51,9 +51,11 @@ _CALM = 1.5
 """... and of what takes the last steps from it: at the cut each would take a row of small triangles."""
 _UNDER = 1
 """Depth pixels round what is uncovered at which the front still has something drawn behind it."""
-_SEEN_TO = 8.0, 0.05
-"""Depth pixels round what is uncovered that a layer behind is drawn, and further ones for each of the motion: where it
-is deeper than the far side, one sees farther under that."""
+_SEEN_TO = 8.0
+"""Depth pixels round what is uncovered that a layer behind is drawn, ..."""
+_DEEPER_BY = 0.1, 0.5
+"""... and depth by which it may be deeper than the far side, under which one sees farther then: with two layers, and
+with more, which jump more."""
 _OUTWARD = 1.0
 """Depth pixels by which a cut lies outside of the jump: hair and blur reach over it, and would stay behind as a rim."""
 
@@ -248,7 +250,7 @@ def _cut(
         back_depth = np.minimum(carrying.result(), ceiling)
     # The gap's rim is half shown between its samples.
     shown = ~_eroded(gap, 1) | (behind & (from_near <= _BAND))
-    drawn_behind = _around(uncovered, _SEEN_TO[0] + _SEEN_TO[1] * shift)
+    drawn_behind = _around(uncovered, _SEEN_TO + _DEEPER_BY[again or seen is not None] * shift)
     if drawn is not None:
         shown &= drawn
         drawn_behind &= drawn
