@@ -172,7 +172,8 @@ def test_a_long_video_goes_on_where_the_daemon_ended(
     folder: Path, photo: Path, depth_map: Path, daemons: Callable[..., Daemon], end: int
 ) -> None:
     rules = SMALL.replace("duration = 0.5", "duration = 100").replace("fps = 8", "fps = 4")
-    (folder / "in" / ".depthflow.toml").write_text(rules)
+    # Large enough that it is not done before the daemon is.
+    (folder / "in" / ".depthflow.toml").write_text(rules.replace("64x48", "320x240"))
     cat = drop(photo, depth_map, folder / "in" / "cat.png")
     daemon = daemons()
 
@@ -184,7 +185,7 @@ def test_a_long_video_goes_on_where_the_daemon_ended(
     # A second signal ends it at once.
     for _ in range(1 if end == signal.SIGKILL else 2):
         daemon.process.send_signal(end)
-        time.sleep(0.2)
+        time.sleep(0.05)
     daemon.process.wait(60)
     wait_until_gone_workers(folder)
     assert holds_pieces(next((folder / "out").glob(".*.part")))
