@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
+from depthflow.render import halo
 from depthflow.render.frames import FrameRenderer
 from depthflow.render.layers import cut, peel
 from depthflow.render.mesh import build_mesh
@@ -139,6 +140,34 @@ def test_what_stands_elsewhere_in_depth_lends_no_colour():
     assert layers.disoccluded[rim].all()
     truth = wall(seed=1)[rim].mean((0, 1))
     assert np.abs(layers.sheets[0].colour[rim][..., :3].mean((0, 1)) - truth).max() < 20
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("bright", [-60, 12, 60])
+def test_a_halo_goes_with_what_is_near(factor, bright):
+    """Photos are sharpened and compressed: a line of another colour runs round a thing, and stayed behind it."""
+    photo = np.full((240 * factor, 320 * factor, 3), 150, np.uint8)
+    rng = np.random.default_rng(7)
+    photo += rng.integers(0, 3, photo.shape, np.uint8)
+    near, ring = np.zeros((2, *photo.shape[:2]), bool)
+    ring[80 * factor - 2 : 160 * factor + 2, 120 * factor - 2 : 200 * factor + 2] = True
+    near[80 * factor : 160 * factor, 120 * factor : 200 * factor] = True
+    ring &= ~near
+    photo[near], photo[ring] = (230, 20, 30), 150 + bright
+    layers = peel(photo, scene()[1], SHIFT)
+    assert np.abs(laid_over(layers) - photo).max() <= 1
+    back = layers.sheets[0].colour[ring][:, :3].astype(int)
+    assert np.abs(back - 151).max() < 7, "it is wall"
+    assert (layers.sheets[1].colour[ring][:, 3] > 0).all()
+
+
+def test_a_busy_wall_has_no_halo():
+    photo, depth = scene()
+    ((hole, rim, _),) = cut(depth, SHIFT, width=320).holes
+    assert len(rim.at) > 800
+    taken = halo.with_halo(hole, rim, photo).mask & ~hole.mask
+    assert taken.sum() < 0.02 * len(rim.at)
+    np.testing.assert_array_equal(halo.with_halo(hole, rim, np.full_like(photo, 90)).mask, hole.mask)
 
 
 @pytest.mark.parametrize("factor", [1, 1.2, 2, 3])

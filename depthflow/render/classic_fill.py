@@ -26,8 +26,6 @@ _STRANGER = 0.01
 """Weight of pixels at quite another depth: they lend colour only where no others are."""
 _LEVELS = 6
 """Depths, at most, for which the background is carried on."""
-_STAIN = 40.0
-"""Levels by which a rim that has the near side's colour differs from what is behind."""
 _TOO_LONG = 32767
 _SHAPE, _DETAIL = 0.6, 0.85
 """Shares of the mirrored far side in what is invented, of its shapes and of its texture.
@@ -61,7 +59,6 @@ def fill(photo: U8, hole: Hole) -> U8:
     usable = cv2.remap(lent, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     np.copyto(usable, 1.0, where=~hole.mask)  # beside the hole is the photo itself
     usable = cv2.GaussianBlur(np.asarray(usable, np.float32), (0, 0), 2.0)
-    np.copyto(usable, 0.0, where=_stained(known, shapes, hole))
     # Everything else only where the photo has the hole.
     wanted = np.flatnonzero(hole.mask_at(width, height))
     here = (wanted % width + 0.5) / width, (wanted // width + 0.5) / height
@@ -72,21 +69,6 @@ def fill(photo: U8, hole: Hole) -> U8:
     picture = photo.copy()
     picture.reshape(-1, 3)[wanted] = np.clip(invented + 0.5, 0, 255)
     return picture
-
-
-def _stained(known: F32, shapes: F32, hole: Hole) -> NDArray[np.bool_]:
-    """(h, w) where a pixel of the far side is the near side's by its colour: it would stay behind as an outline."""
-    h, w = hole.mask.shape
-    rim = hole.mask & (hole.far == np.arange(h * w, dtype=np.int32).reshape(h, w))
-    hidden = (hole.mask & ~rim).astype(np.float32)
-    window = 7, 7
-    sums, weight = cv2.blur(known * _each(hidden, known), window)[rim], cv2.blur(hidden, window)[rim]
-    near = sums / np.maximum(weight, 1e-3)[:, None]
-    far = cv2.resize(shapes, (w, h), interpolation=cv2.INTER_LINEAR)[rim]
-    from_far, from_near = (np.abs(known[rim] - side).max(axis=1) for side in (far, near))
-    stained = np.zeros((h, w), bool)
-    stained[rim] = (from_far > _STAIN) & (from_near < from_far / 2)
-    return stained
 
 
 def _shapes(known: F32, lent: F32, hole: Hole) -> F32:

@@ -37,7 +37,8 @@ class Hole:
         mask: (h, w) to invent.
         strange: (h, w) near things that are not to be invented, and must lend no colour.
         depth: (h, w) float32 in [0, 1]: depth of what stands in the hole, carried on from its far side.
-        far: (h, w) int32: flat index of the far side's nearest pixel; of what is not hidden, the pixel itself.
+        far: (h, w) int32: flat index of the far side's nearest pixel, of a halo one that is clear of it; of what is not
+            hidden otherwise, the pixel itself.
     """
 
     mask: Mask

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.opencv import cv2
+from depthflow.render import halo
 from depthflow.render.fill import F32, U8, Fill, Hole, Mask, filled, named
 
 MOST = 3
@@ -36,7 +37,7 @@ _OPENS = 0.5, 1.0
 _RAMP = 2
 """Widest soft ramp, in depth pixels, that counts as one jump."""
 _BAND = 3
-"""Depth pixels by which the near side reaches beyond the cut, under its soft edge."""
+"""Depth pixels by which the near side reaches beyond the cut, under its soft edge and with its halo."""
 _GAP = 5
 """Further depth pixels on the far side that the layer behind alone shows: room for a mesh to step over the cut."""
 _DEEPER = 0.8, 0.6, 0.4, 0.2
@@ -103,12 +104,12 @@ class Cuts:
     Attributes:
         forms: from the farthest to the nearest.
         disoccluded: see `Layers`.
-        holes: of each cut, the nearest first: what is invented behind it, and the distance from it.
+        holes: of each cut, the nearest first: what is invented behind it, its rim, and the distance from it.
     """
 
     forms: tuple[Form, ...]
     disoccluded: Mask
-    holes: tuple[tuple[Hole, F32], ...]
+    holes: tuple[tuple[Hole, halo.Rim, F32], ...]
 
     def colours(self, photo: U8, fill: Fill | None = None) -> Iterator[U8]:
         """The layers' colours, from the farthest to the nearest: (H, W, 4) uint8 sRGB, premultiplied.
@@ -118,10 +119,11 @@ class Cuts:
             fill: what invents colours; the classical one if None.
         """
         pictures = [photo]
-        for hole, _ in self.holes:
+        for hole, rim, _ in self.holes:
+            hole = halo.with_halo(hole, rim, pictures[-1])
             pictures.append(filled(pictures[-1], hole, fill or named("classic")))
         yield np.asarray(cv2.cvtColor(pictures[-1], cv2.COLOR_RGB2RGBA), np.uint8)
-        for (_, distance), behind in zip(reversed(self.holes), reversed(pictures[1:]), strict=True):
+        for (_, _, distance), behind in zip(reversed(self.holes), reversed(pictures[1:]), strict=True):
             pictures.pop()
             yield _front(pictures[-1], behind, distance)
 
@@ -135,6 +137,7 @@ class _Pieces:
 
     front: Form
     hole: Hole
+    rim: halo.Rim
     distance: F32
     back_depth: F32
     ceiling: F32
@@ -176,7 +179,7 @@ def cut(depth: F32, shift: float, *, width: int, count: int = 2) -> Cuts:
             break
         pieces = deeper
         forms.append(pieces.front)
-        holes.append((pieces.hole, pieces.distance))
+        holes.append((pieces.hole, pieces.rim, pieces.distance))
         depth, ceiling = pieces.back_depth, pieces.ceiling
         seen, drawn = pieces.uncovered, pieces.drawn
         disoccluded |= pieces.hidden
@@ -260,7 +263,8 @@ def _cut(
     itself = np.arange(depth.size, dtype=np.int32).reshape(depth.shape)
     hole = Hole(hidden | stray, strange, back_depth, np.where(hidden, far_of, itself))
     front = Form(front_depth, shown)
-    return _Pieces(front, hole, distance, back_depth, ceiling, uncovered, drawn_behind, hidden, gap)
+    rim = halo.rim(behind & (from_near <= _BAND), near_of)
+    return _Pieces(front, hole, rim, distance, back_depth, ceiling, uncovered, drawn_behind, hidden, gap)
 
 
 def _threshold(shift: float, opens: float = JUMP) -> float:
