@@ -68,6 +68,8 @@ def update(self):
 DepthScene.update = update
 main()
 """
+MOVING = "moving.py"
+"""Their program, moving its camera."""
 THEIR_CIRCLE = 0.3
 """Its radius, in the incumbent's unit; by optical flow it moves the sample photo about as far as our orbital does."""
 
@@ -166,13 +168,6 @@ class Bench:
     size: tuple[int, int]
     seconds: float
 
-    @property
-    def moving(self) -> Path:
-        """Their program, moving its camera."""
-        path = self.folder / "moving.py"
-        path.write_text(_MOVES.format(seconds=self.seconds, far=THEIR_CIRCLE), encoding="utf-8")
-        return path
-
     def environment(self) -> dict[str, str]:
         """No settings of the user's, no cache of theirs, and one ffmpeg for both."""
         hidden = ("DEPTHFLOW_", "PYTHONDONTWRITEBYTECODE")
@@ -195,7 +190,7 @@ class Bench:
         environment = {key: value for key, value in self.environment().items() if key != "PYTHONPATH"}
         run(
             [
-                *(self.their_python, "-P", self.moving, "h264", "--preset", preset, "--crf", CRF),
+                *(self.their_python, "-P", self.folder / MOVING, "h264", "--preset", preset, "--crf", CRF),
                 *("input", "--image", self.photo, "--depth", self.depth),
                 *(*export, "--output", out),
             ],
@@ -411,6 +406,7 @@ def main() -> None:
         # The same build for both: they find it as a program called ffmpeg.
         (folder / "tools").mkdir()
         (folder / "tools" / "ffmpeg").symlink_to(ffmpeg_path())
+        (folder / MOVING).write_text(_MOVES.format(seconds=options.frames / FPS, far=THEIR_CIRCLE), encoding="utf-8")
         python = install((options.venv or folder / "venv").absolute())
         width, height = (int(side) for side in options.size.split("x"))
         bench = Bench(
