@@ -232,6 +232,14 @@ def test_phase_of_a_one_way_motion_starts_it_further_on_and_it_stops_at_its_end(
     assert xs(LINE, Timing(5, phase=0.5)) == pytest.approx([0.5, 0.75, 1, 1, 1])
 
 
+def test_phase_of_a_one_way_motion_that_comes_back_stands_still_nowhere():
+    closed = Timing(8, loop=True)
+    for phase, first in ((0.25, 2), (0.5, 4), (1.0, 0)):
+        turned = xs(LINE, replace(closed, phase=phase))
+        assert turned == pytest.approx([*xs(LINE, closed)[first:], *xs(LINE, closed)[:first]])
+    assert xs(LINE, Timing(9, cycles=2, phase=0.5)) == pytest.approx([0.5, 0.75, 1, 0.75, 0.5, 0.25, 0, 0.25, 0.5])
+
+
 def test_a_motion_may_have_keyframes():
     motion = Motion(
         (Component("x", "add", 1.0),),

@@ -125,9 +125,21 @@ def test_what_follows_the_last_key():
     keys = [("0s", 0.0), ("1s", 1.0)]
     t = [0.5, 1.0, 1.25, 2.5, 3.75]
     assert curve(keys, t, end=4, easing="linear") == pytest.approx([0.5, 1, 1, 1, 1])
-    assert curve(keys, t, end=4, easing="linear", after="loop") == pytest.approx([0.5, 1, 0.25, 0.5, 0.75])
+    assert curve(keys, t, end=4, easing="linear", after="loop") == pytest.approx([0.5, 0, 0.25, 0.5, 0.75])
+    assert curve(keys, [1.0, 2.0, 4.0], end=4, easing="linear", after="loop") == pytest.approx([0, 0, 1])
     assert curve(keys, t, end=4, easing="linear", after="mirror") == pytest.approx([0.5, 1, 0.75, 0.5, 0.25])
     assert curve([("1s", 3.0)], [0, 1, 4], end=4, after="loop") == [3, 3, 3]
+
+
+def test_the_last_key_is_held_before_the_keys_start_again():
+    keys = [Key("0s", 0.0, hold="0.2s"), Key("0.5s", 1.0, hold="0.3s")]
+    t = np.arange(17) / 10
+    up = [0, 0, 0, 1 / 3, 2 / 3, 1, 1, 1]
+    assert curve(keys, t, end=2, easing="linear", after="loop") == pytest.approx([*up, *up, 0])
+    # To and fro: each end is held once, and the way back takes as long as the way there.
+    assert curve(keys, t, end=2, easing="linear", after="mirror") == pytest.approx(
+        [*up, 1, 2 / 3, 1 / 3, *up[:6]], abs=1e-9
+    )
 
 
 def test_a_spline_passes_through_its_keys_without_stopping_or_overshooting():

@@ -76,9 +76,8 @@ class Camera:
     scroll_y: float = 0.0
 
     def __post_init__(self) -> None:
-        numbers = _numbers(self)
         # One sum for all of them: cameras are made by the ten thousand.
-        if not math.isfinite(sum(filter(None, numbers))):
+        if not math.isfinite(sum(filter(None, _numbers(self)))):
             raise ValueError(f"camera: every number must be finite, not as in {self}")
         if self.zoom <= 0:
             raise ValueError(f"camera: zoom must be above 0, not {self.zoom!r}")
@@ -96,6 +95,11 @@ class Camera:
 
 
 _numbers = attrgetter(*(field.name for field in fields(Camera)))
+
+
+def numbers(camera: Camera) -> tuple[float, ...]:
+    """All that a camera is, in the order of its fields; no pivot counts as one where no scene reaches."""
+    return tuple(-100.0 if value is None else value for value in _numbers(camera))
 
 
 def rotation(camera: Camera) -> Matrix:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.scene.camera import Camera, matrix, project, unprojection_scale
+from depthflow.scene.camera import Camera, matrix, numbers, project, unprojection_scale
 
 _DEPTHS = np.linspace(0.0, 1.0, 5)
 _ENDS = np.array([0.0, 1.0])
@@ -31,10 +31,24 @@ def _scene(extent: tuple[float, float], depths: NDArray[np.float64]) -> tuple[ND
 
 
 def sample(cameras: Sequence[Camera], most: int = 48) -> list[Camera]:
-    """Cameras spread evenly over a clip: motions are smooth, so the extremes are met closely enough."""
+    """Cameras that stand for a clip: every extreme of every number, and what differs most from those taken before.
+
+    However short a movement is, one of them has it (farthest-point sampling: Gonzalez, Clustering to minimize the
+    maximum intercluster distance, Theoretical Computer Science 38, 1985).
+    """
     if len(cameras) <= most:
         return list(cameras)
-    return [cameras[i] for i in np.linspace(0, len(cameras) - 1, most).round().astype(int)]
+    every = np.array([numbers(camera) for camera in cameras])
+    low, high = every.min(axis=0), every.max(axis=0)
+    every = (every - low)[:, high > low] / (high - low)[high > low]
+    taken = sorted({0, *every.argmin(axis=0).tolist(), *every.argmax(axis=0).tolist()})
+    away = np.full(len(every), np.inf)
+    for index in taken:
+        away = np.minimum(away, np.square(every - every[index]).sum(axis=1))
+    while len(taken) < most and away.max() > 0.0:
+        taken.append(int(away.argmax()))
+        away = np.minimum(away, np.square(every - every[taken[-1]]).sum(axis=1))
+    return [cameras[index] for index in sorted(taken)]
 
 
 def reach(cameras: Iterable[Camera], extent: tuple[float, float]) -> float:

@@ -260,12 +260,20 @@ class Laid:
 
     def _repeated(self, t: Array) -> Array:
         """Times brought back between the first and the last key where the track goes on after it."""
-        first, period = self.times[0], self.times[-1] - self.times[0]
-        if self.after == "hold" or period <= 1e-12:
+        first, span, stay = self.times[0], self.times[-1] - self.times[0], self.holds[-1]
+        if self.after == "hold" or span <= 1e-12:
             return t
+        # On the way back the first key is reached when its hold begins anew.
+        period = span + stay + (span - self.holds[0] if self.after == "mirror" else 0.0)
         rounds = (t - first) / period
-        inside = rounds % 1.0 if self.after == "loop" else 1.0 - np.abs(1.0 - rounds % 2.0)
-        return np.where(rounds > 1.0, first + inside * period, t)
+        whole = np.rint(rounds)
+        inside = np.where(np.abs(rounds - whole) < 1e-9, 0.0, rounds % 1.0) * period
+        if self.after == "mirror":
+            inside = np.where(inside > span + stay, 2 * span + stay - inside, inside)
+        else:
+            # The end of the clip is the end of a round and not the beginning of another.
+            inside = np.where((inside == 0.0) & (t >= 1.0), span, inside)
+        return np.where(t > first, first + np.minimum(inside, span), t)
 
     def _slopes(self) -> Array:
         """Slope at every key of a cubic that never overshoots its keys (Fritsch and Carlson 1980).

@@ -86,7 +86,8 @@ class Timing:
     Attributes:
         frames: frames of one pass.
         loops: passes.
-        phase: rounds to start into the motion; a one-way motion starts that far on its way and stops at its end.
+        phase: rounds to start into the motion; what goes one way, and only once, starts that far on its way and
+            stands still at its end.
         reverse: from the end to the beginning.
         cycles: rounds in one pass. A looping motion goes round and round; a one-way motion goes there, back,
             there again. Whole numbers make the clip close; the passes of one that closes join in any case.
@@ -121,9 +122,10 @@ class Timing:
             # The very end of a round is its end and not its beginning.
             inside[(inside == 0.0) & (t == 1.0)] = 1.0
             return curve(inside).ravel()
-        legs = (t * self.cycles + before) * (2.0 if closing else 1.0)
-        there = 1.0 - np.abs(1.0 - legs % 2.0)
-        return curve(np.clip(there + self.phase, 0.0, 1.0)).ravel()
+        legs = (t * self.cycles + before + self.phase) * (2.0 if closing else 1.0)
+        if not closing and self.cycles <= 1.0:
+            return curve(np.clip(legs, 0.0, 1.0)).ravel()
+        return curve(1.0 - np.abs(1.0 - legs % 2.0)).ravel()
 
     def _before(self, closing: bool) -> Array:
         """(loops, 1) part of a round that is over when each pass begins: a pass that is to close goes on where the one
