@@ -207,3 +207,25 @@ def test_bad_requests_write_nothing(scene, tmp_path, options, code, words):
     done = depthflow("layers", "photo.png", "--depth", "depth.npy", *options, cwd=tmp_path)
     refused(done, code, *words)
     assert listing(tmp_path) == before
+
+
+def test_depth_never_wraps_round(scene, tmp_path):
+    """What keeps away from before the farthest thing was a hair beyond it, and white in 16 bits."""
+    rough = cv2.GaussianBlur(np.random.default_rng(4).random((HEIGHT, WIDTH)).astype(np.float32), (0, 0), 2)
+    np.save(tmp_path / "depth.npy", np.clip((rough - 0.5) * 12, 0, 1).astype(np.float32))
+    export(tmp_path)
+    with np.load(tmp_path / "out" / "layers.npz") as arrays:
+        assert len(arrays["depth"]) == 3
+        assert arrays["depth"].min() == 0.0 and arrays["depth"].max() <= 1.0
+        for number, depth in enumerate(arrays["depth"], start=1):
+            grey = cv2.imread(str(tmp_path / "out" / f"layer_{number}_depth.png"), cv2.IMREAD_UNCHANGED)
+            np.testing.assert_allclose(grey / 65535, depth, atol=1e-5)
+
+
+def test_a_transparent_photo_is_said_to_be_laid_on_white(scene, tmp_path):
+    photo, _ = scene
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    alpha[:20] = 0
+    Image.fromarray(np.concatenate([photo, alpha], axis=2)).save(tmp_path / "photo.png")
+    done = depthflow("layers", "photo.png", "--depth", "depth.npy", "-o", "out", cwd=tmp_path)
+    assert "the transparent photo lies on #ffffff" in done.err

@@ -18,7 +18,7 @@ from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.depth import CACHE_BYTES, depth_of
 from depthflow.jobs.library import resolve
 from depthflow.jobs.pipeline import cameras_of
-from depthflow.jobs.planning import laid
+from depthflow.jobs.planning import BACKGROUND, laid
 from depthflow.jobs.spec import JobSpec
 from depthflow.progress import CancelToken
 from depthflow.render.fill import named
@@ -94,10 +94,12 @@ def layers_of(photo: Photo, depth: NDArray[np.float32], spec: JobSpec) -> Layere
     for layer in cut.sheets:
         rgba = _straight(layer.colour, photo.pixels)
         shown = np.ones(depth.shape, bool) if layer.shown is None else layer.shown
+        # What keeps away from before the farthest thing is a hair farther.
+        within = np.clip(layer.depth, 0.0, 1.0)
         sheets.append(
             Sheet(
                 rgba,
-                np.asarray(cv2.resize(layer.depth, (width, height), interpolation=cv2.INTER_LINEAR), np.float32),
+                np.asarray(cv2.resize(within, (width, height), interpolation=cv2.INTER_LINEAR), np.float32),
                 cv2.resize(shown.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool),
             )
         )
@@ -199,6 +201,9 @@ def export_layers(
     photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
     for note in photo.notes:
         warn(note)
+    if photo.alpha is not None:
+        behind = spec.render.background or BACKGROUND
+        warn(f"the transparent photo lies on {behind}, because the alpha of layers is that of their edges")
     photo = laid(photo, spec)
     cancel.check()
     depth = depth_of(photo, spec.depth, warn=warn, cache_bytes=cache_bytes)
