@@ -216,7 +216,8 @@ def test_depth_never_wraps_round(scene, tmp_path):
     export(tmp_path)
     with np.load(tmp_path / "out" / "layers.npz") as arrays:
         assert len(arrays["depth"]) == 3
-        assert arrays["depth"].min() == 0.0 and arrays["depth"].max() <= 1.0
+        assert arrays["depth"].min() == 0.0
+        assert arrays["depth"].max() <= 1.0
         for number, depth in enumerate(arrays["depth"], start=1):
             grey = cv2.imread(str(tmp_path / "out" / f"layer_{number}_depth.png"), cv2.IMREAD_UNCHANGED)
             np.testing.assert_allclose(grey / 65535, depth, atol=1e-5)

@@ -100,7 +100,9 @@ def test_strength_scales_what_is_added_and_how_far_a_value_is_set():
     assert Component("x", "sine", 2.0).apply(0.0, 0.25, strength=0.5) == pytest.approx(1.0)
     assert Component("x", "set", 2.0).apply(1.0, 0.0, strength=0.5) == pytest.approx(1.5)
     assert Component("zoom", "exponential", 4.0).apply(1.0, 1.0, strength=0.5) == pytest.approx(2.0)
-    assert Component("roll", "linear", 360.0, fixed=True).apply(0.0, 1.0, strength=0.5) == pytest.approx(360.0)
+    turn = Component("roll", "linear", 360.0, fixed=True)
+    for strength, end in ((0.5, 360.0), (3.0, 360.0), (0.0, 0.0), (-0.5, -360.0)):
+        assert turn.apply(0.0, 1.0, strength=strength) == pytest.approx(end)
 
 
 def test_noise_is_seeded_and_closes():

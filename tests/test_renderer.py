@@ -180,6 +180,13 @@ def test_a_scrolling_photo_goes_on_wherever_the_camera_looks(turned):
             assert (frame == 200).all()
 
 
+@pytest.mark.parametrize("edge", ["mirror", "clamp"])
+def test_the_photo_goes_on_by_its_longer_side(edge):
+    photo = np.full((60, 100, 3), 200, np.uint8)
+    with FrameRenderer(photo, np.full((60, 100), 0.5, np.float32), size=(96, 54), edge=edge) as renderer:
+        assert (renderer.render(Camera(zoom=0.36)) == 200).all()
+
+
 def test_hiding_the_edge_shows_nothing_but_the_photo():
     photo = textured()
     depth = np.tile(np.linspace(0, 1, 320, dtype=np.float32), (240, 1))

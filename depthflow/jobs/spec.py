@@ -199,7 +199,8 @@ class RenderSpec(Part):
     gl_device: Annotated[int, Field(ge=0, le=31)] | None = None
     """Number of the GPU among EGL's devices, as `depthflow doctor` lists them; None takes the best."""
     edge: Literal["zoom", "mirror", "clamp"] = "zoom"
-    """The border of the photo: zoom in as far as hides it, or continue the photo mirrored or clamped."""
+    """The border of the photo: zoom in as far as hides it (four times at most, whatever zoom the camera has), or
+    continue the photo mirrored or clamped, by its longer side each way."""
     supersample: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Frames are drawn this many times larger, then averaged down."""
     background: str | None = None

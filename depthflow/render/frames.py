@@ -34,7 +34,8 @@ TOLERANCE = 0.48
 TWIN_FROM = 24
 """Frames from which on a second context has paid for its start."""
 
-_LEAST_MARGIN, _MOST_MARGIN = 0.02, 1.0
+_LEAST_MARGIN, _MOST_MARGIN = 0.02, 2.0
+"""How far the photo goes on beyond its border, halves of its longer side."""
 _SPARE = 0.03
 """Part of the frame round what a clip shows that is drawn too, for cameras between those that were looked at."""
 _COARSEST = 0.05

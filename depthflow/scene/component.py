@@ -36,7 +36,7 @@ class Component:
         phase: in periods.
         bias: added by the waves and the noise.
         final: amount of the waves and the noise at t = 1, so that they swell or fade evenly; None keeps `amount`.
-        fixed: strength leaves it alone, as whole turns and whole photos must stay whole.
+        fixed: of the strength only the sign counts, as whole turns and whole photos must stay whole; 0 stops it.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
@@ -71,8 +71,8 @@ class Component:
 
     def apply(self, value: Array | float, t: Array | float, strength: float = 1.0, seed: int = 0) -> Array:
         """The parameter's new value at the times t, with every amount scaled by `strength`."""
-        if self.fixed:
-            strength = 1.0
+        if self.fixed and strength:
+            strength = math.copysign(1.0, strength)
         value, t = np.asarray(value, np.float64), np.asarray(t, np.float64)
         match self.kind:
             case "set":
