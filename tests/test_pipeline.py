@@ -402,3 +402,14 @@ def test_a_job_that_nobody_watches_is_decoded_to_its_end(
         make(spec, decode_all=True)
     assert not (tmp_path / "clip.mp4").exists()
     assert make(spec).outputs[0].frames == 24, "what else is looked at does not see it"
+
+
+def test_a_zoom_that_is_taken_back_to_hide_the_border_is_said(photo: Path, depth_map: Path) -> None:
+    away = {"depth": {"file": str(depth_map)}, "camera": {"zoom": 0.5}}
+    assert [
+        note
+        for note in make(job(photo, **away)).notes
+        if "zoomed in 2.1 times, so that the photo's border is hidden" in note
+    ]
+    assert not make(job(photo, **away, render={"edge": "mirror"})).notes
+    assert not make(job(photo, depth={"file": str(depth_map)})).notes

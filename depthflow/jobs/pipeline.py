@@ -231,7 +231,11 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
             ]
             if (gl := renderers[0].gl).passed_over:
                 run.warn(clock, f"drawn through OpenGL by {gl.backend} ({gl.passed_over})")
-            clip = renderers[0].shots(renderers[0].framed(animation.cameras, fan), fan)
+            framed = renderers[0].framed(animation.cameras, fan)
+            closer = framed[0].zoom / animation.cameras[0].zoom
+            if closer > 1.0 > min(camera.zoom for camera in animation.cameras):
+                run.warn(clock, f"zoomed in {closer:.2g} times, so that the photo's border is hidden (edge: zoom)")
+            clip = renderers[0].shots(framed, fan)
             clip = moving(clip, effects, animation.values, passes=output.loops, fps=output.fps)
             for renderer in renderers:
                 renderer.prepare_shots(clip)
