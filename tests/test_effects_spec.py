@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from depthflow import api
+from depthflow import api, paths
 from depthflow.cli import app
 from depthflow.cli.effects import markdown
 from depthflow.errors import PhotoError, UsageError
+from depthflow.jobs import fonts
 from depthflow.jobs.animation import animation_of
 from depthflow.jobs.effects import check_files, effects_of, moving
-from depthflow.jobs.effects_options import from_options, from_table, keys
+from depthflow.jobs.effects_options import escaped, from_options, from_table, keys
 from depthflow.jobs.effects_spec import SUGGESTED, EffectsSpec
+from depthflow.jobs.fonts import built_in, font_for
 from depthflow.jobs.library import apply_preset, load_preset, names
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
@@ -96,19 +99,92 @@ def test_a_bad_option_is_refused_with_its_key_and_the_way_out(option, words):
         assert word in f"{caught.value.message} {caught.value.hint}"
 
 
+def no_fonts(monkeypatch, *folders):
+    """The computer has no fonts but those in these folders."""
+    fonts._of_computer.cache_clear()
+    monkeypatch.setattr(fonts, "folders", lambda: list(folders))
+
+
+def test_the_built_in_font_has_the_letters_of_europe(monkeypatch):
+    no_fonts(monkeypatch)
+    text = "Café Straße Øre Łódź ÆÐÞß ïñç ĞŞİ ěščřž ÄÖÜ ő û – — „“ ‚‘ « » … • € © ™ Ωμέγα Привет Tiếng Việt"
+    notes: list[str] = []
+    assert font_for(text, 20, None, warn=notes.append).getname()[0] == "Open Sans"
+    # Letters and accents apart, as macOS writes them, are the same text.
+    check_files(EffectsSpec.model_validate({"caption": {"text": unicodedata.normalize("NFD", "Café Łódź")}}))
+    assert notes == []
+
+
+def test_letters_that_it_lacks_come_from_a_font_of_the_computer(monkeypatch, tmp_path):
+    """Stood for by a built-in font of few letters."""
+    from PIL import ImageFont
+
+    few = tmp_path / "few.ttf"
+    few.write_bytes(ImageFont.load_default(20).path.getvalue())
+    monkeypatch.setattr(fonts, "built_in", lambda: few)
+    folder = tmp_path / "fonts" / "deeper"
+    folder.mkdir(parents=True)
+    (folder / "aaa.ttf").write_bytes(b"none")
+    for name in ("Zebra-Italic.ttf", "Zebra.ttf", "NotoEmoji.ttf", "Aaa.otf.txt"):
+        shutil.copy(paths.data("config", "fonts", "OpenSans-Regular.ttf"), folder / name)
+    shutil.copy(few, folder / "DejaVuSans.ttf")
+    no_fonts(monkeypatch, tmp_path / "fonts", tmp_path / "not there")
+    spec, notes = EffectsSpec.model_validate({"caption": {"text": "Café"}}), []
+    effects_of(spec, (640, 360), warn=notes.append)
+    assert notes == [
+        f"caption: the built-in font has no é; Open Sans Regular of this computer is taken ({folder / 'Zebra.ttf'})"
+    ]
+    monkeypatch.setattr(fonts, "built_in", lambda: paths.data("config", "fonts", "OpenSans-Regular.ttf"))
+    no_fonts(monkeypatch)
+
+
+def test_a_caption_that_does_not_fit_is_made_smaller_with_a_note():
+    size = (640, 360)
+
+    def shown(caption, **others):
+        notes: list[str] = []
+        spec = EffectsSpec.model_validate({"caption": caption, **others})
+        overlay = effects_of(spec, size, warn=notes.append).overlays["caption"]
+        _, _, width, height = overlay.rectangle(spec.caption.size, size)
+        border = 2 * overlay.border * spec.caption.size * size[1] / overlay.em
+        return width - border, height - border, notes
+
+    assert shown({"text": "Hello"})[2] == []
+    width, _, notes = shown({"text": "Donaudampfschifffahrtsgesellschaft", "size": 0.2})
+    assert 500 < width <= 640
+    assert len(notes) == 1
+    assert "does not fit" in notes[0]
+    assert "0.2" in notes[0]
+    bars = {"letterbox": {"amount": 1.0, "aspect": 4.0}}
+    _, height, notes = shown({"text": "one\ntwo\nthree\nfour", "size": 0.15}, **bars)
+    assert 80 < height <= 160
+    assert len(notes) == 1
+    assert shown({"text": "one\ntwo\nthree\nfour", "size": 0.15})[2] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "text"), [(r"a\nb", "a\nb"), (r"a\\nb", r"a\nb"), ("a\nb", "a\nb"), (r"a\b\c", r"a\b\c")]
+)
+def test_a_line_break_in_a_caption_is_written_as_backslash_n(written, text):
+    assert from_options([f"caption.text={written}"]) == {"caption": {"text": text}}
+    assert from_options([f"caption.text={escaped(text)}"]) == {"caption": {"text": text}}
+
+
 @pytest.mark.parametrize(
     ("part", "words"),
     [
         ({"caption": {"text": "x", "font": "/nowhere.ttf"}}, ["effects.caption.font", "/nowhere.ttf"]),
         ({"caption": {"text": "x", "font": __file__}}, ["effects.caption.font", Path(__file__).name]),
-        ({"caption": {"text": "漢字"}}, ["effects.caption.text", "字", "font"]),
+        ({"caption": {"text": "a漢字"}}, ["effects.caption.text", "字", "name a font file"]),
+        ({"caption": {"text": "é漢", "font": str(built_in())}}, ["OpenSans-Regular.ttf has no 漢", "another font"]),
         ({"watermark": {"file": "/nowhere.png"}}, ["effects.watermark.file", "/nowhere.png"]),
         ({"watermark": {"file": __file__}}, ["effects.watermark.file"]),
         ({"watermark": {"file": "-"}}, ["effects.watermark.file: - is not there"]),
         ({"watermark": {"file": "http://127.0.0.1:1/logo.png"}}, ["effects.watermark.file", "is not there"]),
     ],
 )
-def test_files_that_cannot_be_used_are_refused_before_any_work(part, words):
+def test_files_that_cannot_be_used_are_refused_before_any_work(monkeypatch, part, words):
+    no_fonts(monkeypatch)
     with pytest.raises((UsageError, PhotoError)) as caught:
         check_files(EffectsSpec.model_validate(part))
     for word in words:

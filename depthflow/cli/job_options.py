@@ -228,7 +228,8 @@ def wanted(
         ),
     ] = None,
     caption: Annotated[
-        str | None, option(EFFECTS, "--caption", help="Text over the picture: --effect caption.text=...")
+        str | None,
+        option(EFFECTS, "--caption", help="Text over the picture; \\n begins a line: --effect caption.text=..."),
     ] = None,
     watermark: Annotated[
         Path | None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from depthflow.errors import PhotoError, UsageError
+from depthflow.errors import PhotoError
 from depthflow.images import load_photo
 from depthflow.jobs.colours import rgb
 from depthflow.jobs.effects_spec import CaptionSpec, EffectsSpec, WatermarkSpec, corner
+from depthflow.jobs.fonts import font_for
 from depthflow.opencv import cv2
-from depthflow.paths import expanded
-from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of
+from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of, letterbox
 from depthflow.scene.parameters import TABLE
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def effects_of(
     seed: int = 0,
     seconds: float = 5.0,
     animated: Mapping[str, NDArray[np.float64]] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Effects:
     """The effects of a clip.
 
@@ -53,6 +55,7 @@ def effects_of(
         seed: of grain and particles.
         seconds: length of a pass.
         animated: parameters that change during the clip, by name.
+        warn: told what is not as asked for: another font, a caption that would not fit.
 
     Raises:
         UsageError, InputError: as in `check_files`.
@@ -74,9 +77,14 @@ def effects_of(
         particles=Particles(spec.particles.kind, spec.particles.speed),
     )
     moved = animated or {}
+
+    def largest(name: str, value: float) -> float:
+        return float(max([value, *moved.get(name, ())]))
+
+    bars = letterbox(spec.letterbox.aspect, largest("letterbox.amount", spec.letterbox.amount), size)
     made = {
-        "caption": _caption(spec.caption, size, max([spec.caption.size, *moved.get("caption.size", ())])),
-        "watermark": _watermark(spec.watermark, size, max([spec.watermark.size, *moved.get("watermark.size", ())])),
+        "caption": _caption(spec.caption, size, largest("caption.size", spec.caption.size), bars, warn),
+        "watermark": _watermark(spec.watermark, size, largest("watermark.size", spec.watermark.size)),
     }
     parts = {"caption": spec.caption, "watermark": spec.watermark}
     return replace(
@@ -132,19 +140,28 @@ def _colour(text: str) -> Colour:
 # -- text ------------------------------------------------------------------------------------------------------
 
 
-def _caption(spec: CaptionSpec, size: Size, largest: float) -> Overlay | None:
+def _caption(
+    spec: CaptionSpec, size: Size, largest: float, bars: tuple[float, float], warn: Callable[[str], None]
+) -> Overlay | None:
     if not spec.text.strip():
         return None
+    asked = unicodedata.normalize("NFC", spec.text)
     height = max(1, min(_MOST_TEXT, round(largest * size[1])))
-    font = _font(spec.font, height)
-    _check_letters(spec.text, font)
-    wide = size[0] - 2 * spec.margin * size[1]
-    text = "\n".join(_wrapped(line, font, wide) for line in spec.text.splitlines())
-    border = round(2.5 * _SHADOW * height) + 1
-    letters = _letters(text, font, ("left", "center", "right")[round(2 * corner(spec.place)[0])], border)
+    align = ("left", "center", "right")[round(2 * corner(spec.place)[0])]
+    # What the bars leave open, less the margin where there is room for one.
+    wide, high = (
+        max(n * (1 - 2 * bar) - 2 * spec.margin * size[1], n * (1 - 2 * bar) / 4)
+        for n, bar in zip(size, bars, strict=True)
+    )
+    scale = height / (largest * size[1])  # of the pixels here to those of the frame
+    used, font, text = _fitted(asked, height, spec.font, align, wide * scale, high * scale, warn)
+    if used < height:
+        warn(f"caption: it does not fit into the frame; {largest * used / height:.2g} instead of its size {largest:g}")
+    border = round(2.5 * _SHADOW * used) + 1
+    letters = _letters(text, font, align, border)
     red, green, blue = _colour(spec.colour)
     pixels = np.zeros((*letters.shape, 4), np.float32)
-    shade = cv2.GaussianBlur(letters, (0, 0), max(0.5, _SHADOW * height)) * 1.8
+    shade = cv2.GaussianBlur(letters, (0, 0), max(0.5, _SHADOW * used)) * 1.8
     shade = np.minimum(shade, 1.0) * spec.shadow
     pixels[..., :3] = letters[..., None] * np.array([red, green, blue], np.float32)
     pixels[..., 3] = letters + shade * (1.0 - letters)
@@ -153,28 +170,21 @@ def _caption(spec: CaptionSpec, size: Size, largest: float) -> Overlay | None:
     )
 
 
-def _font(file: str | None, height: int) -> FreeTypeFont:
-    from PIL import ImageFont
-
-    try:
-        font = ImageFont.load_default(height) if file is None else ImageFont.truetype(expanded(file), height)
-    except (OSError, ValueError, ImportError) as error:
-        raise UsageError(
-            f"effects.caption.font: {file or 'the default font'} cannot be used: {error}",
-            "name a .ttf or .otf file, or leave it out",
-        ) from None
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise UsageError("effects.caption.font: this Pillow cannot draw fonts", "install Pillow with FreeType")
-    return font
-
-
-def _check_letters(text: str, font: FreeTypeFont) -> None:
-    nothing = bytes(font.getmask("\U0010ffff"))
-    missing = sorted({c for c in text if not c.isspace() and bytes(font.getmask(c)) == nothing})
-    if missing:
-        raise UsageError(
-            f"effects.caption.text: the font has no {' '.join(missing[:10])}", "name a font file: effects.caption.font"
-        )
+def _fitted(
+    asked: str, height: int, file: str | None, align: str, wide: float, high: float, warn: Callable[[str], None]
+) -> tuple[int, FreeTypeFont, str]:
+    """Height of a line, not above the one given, at which the wrapped text fits; its font; and the text."""
+    font = font_for(asked, height, file, warn=warn)
+    while True:
+        text = "\n".join(_wrapped(line, font, wide) for line in asked.splitlines())
+        left, top, right, bottom = _box(text, font, align)
+        # Letters reach a little beyond the width that they count for.
+        over = max((right - left) / (wide + 0.1 * height), (bottom - top) / (high + 0.1 * height))
+        if over <= 1 or height == 1:
+            return height, font, text
+        # In smaller letters the lines also hold more, so that less may do than it looks like.
+        height = max(1, min(height - 1, int(height / min(over, 1.1))))
+        font = font.font_variant(size=height)
 
 
 def _wrapped(line: str, font: FreeTypeFont, wide: float) -> str:
@@ -189,16 +199,21 @@ def _wrapped(line: str, font: FreeTypeFont, wide: float) -> str:
     return "\n".join(lines)
 
 
-def _letters(text: str, font: FreeTypeFont, align: Any, border: int) -> NDArray[np.float32]:
+def _letters(text: str, font: FreeTypeFont, align: str, border: int) -> NDArray[np.float32]:
     """Coverage of the letters, 0 to 1, with a border of nothing."""
     from PIL import Image, ImageDraw
 
-    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox(
-        (0, 0), text, font, align=align
-    )
+    left, top, right, bottom = _box(text, font, align)
     image = Image.new("L", (round(right - left) + 2 * border, round(bottom - top) + 2 * border))
     ImageDraw.Draw(image).multiline_text((border - left, border - top), text, 255, font, align=align)
     return np.asarray(np.asarray(image, np.float32) / 255, np.float32)
+
+
+def _box(text: str, font: FreeTypeFont, align: Any) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the letters, pixels."""
+    from PIL import Image, ImageDraw
+
+    return ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), text, font, align=align)
 
 
 # -- watermark -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -94,8 +95,20 @@ def _lay(data: Data, values: Mapping[str, Any]) -> None:
         data.setdefault(part, {})[key] = value
 
 
+def unescaped(text: str) -> str:
+    """A text of the command line: backslash and n are a line break, two backslashes and n a backslash and n."""
+    return re.sub(r"(\\?)\\n", lambda found: r"\n" if found[1] else "\n", text)
+
+
+def escaped(text: str) -> str:
+    """What `unescaped` makes this text of; line breaks stay what they are."""
+    return text.replace(r"\n", r"\\n")
+
+
 def _value(name: str, text: str) -> Any:
     """The text as TOML has numbers and true or false, or the text itself where text belongs."""
+    if name == "caption.text":
+        return unescaped(text)
     annotation = str(keys()[name].annotation)
     if "float" not in annotation and "bool" not in annotation:
         return text

@@ -143,11 +143,11 @@ class CaptionSpec(_Laid):
     """A line or lines of text."""
 
     text: Annotated[str, Field(max_length=500)] = ""
-    """What it says; empty shows none. Line breaks are kept."""
+    """What it says; empty shows none. Line breaks are kept; what does not fit into the frame is made smaller."""
     size: float = animated("caption.size")
     opacity: float = animated("caption.opacity")
     font: str | None = None
-    """A TrueType or OpenType file; None takes the one that ships with Pillow (Latin letters)."""
+    """A TrueType or OpenType file; None takes the one that ships (Latin, Greek, Cyrillic), or one of this computer."""
     colour: ColourText = "white"
     """Of the letters."""
     shadow: Annotated[float, Field(ge=0, le=1)] = 0.6

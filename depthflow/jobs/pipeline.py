@@ -204,7 +204,12 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
         with run.stage(StageClock(run.report, "prepare", 1)) as clock:
             animation = animation_of(spec, output, depth)
             effects = effects_of(
-                spec.effects, places.view, seed=spec.seed, seconds=output.duration, animated=animation.values
+                spec.effects,
+                places.view,
+                seed=spec.seed,
+                seconds=output.duration,
+                animated=animation.values,
+                warn=partial(run.warn, clock),
             )
             renderers = [
                 stack.enter_context(

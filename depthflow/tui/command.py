@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from depthflow.errors import DepthFlowError
+from depthflow.jobs.effects_options import escaped
 from depthflow.jobs.effects_spec import EffectsSpec
 from depthflow.jobs.library import apply_preset, load_motion, load_preset, resolve
 from depthflow.jobs.spec import JobSpec
@@ -172,7 +173,8 @@ def _effects(job: Data, now: Data, aim: Data) -> Iterator[str]:
             if now[part].get(key) != value:
                 job["effects"] = {**job.get("effects", {})}
                 job["effects"][part] = {**job["effects"].get(part, {}), key: value}
-                yield from ("--effect", f"{part}.{key}={_text(value)}")
+                text = escaped(value) if (part, key) == ("caption", "text") else _text(value)
+                yield from ("--effect", f"{part}.{key}={text}")
 
 
 def _motion_name(job: Data) -> str:
