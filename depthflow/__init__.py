@@ -15,7 +15,7 @@ from depthflow import environment
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from depthflow.api import Renderer, estimate_depth, export_layers, render
+    from depthflow.api import Renderer, RenderOptions, estimate_depth, export_layers, job, make_job, render
     from depthflow.errors import DepthFlowError
     from depthflow.jobs.spec import JobSpec
     from depthflow.scene.camera import Camera
@@ -24,10 +24,13 @@ __all__ = [
     "Camera",
     "DepthFlowError",
     "JobSpec",
+    "RenderOptions",
     "Renderer",
     "__version__",
     "estimate_depth",
     "export_layers",
+    "job",
+    "make_job",
     "render",
 ]
 
@@ -35,9 +38,12 @@ _HOMES = {
     "Camera": "depthflow.scene.camera",
     "DepthFlowError": "depthflow.errors",
     "JobSpec": "depthflow.jobs.spec",
+    "RenderOptions": "depthflow.api",
     "Renderer": "depthflow.api",
     "estimate_depth": "depthflow.api",
     "export_layers": "depthflow.api",
+    "job": "depthflow.api",
+    "make_job": "depthflow.api",
     "render": "depthflow.api",
 }
 

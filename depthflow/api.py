@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from depthflow.errors import DepthError, UsageError
 from depthflow.images import Limits, Photo, load_photo, open_photo
-from depthflow.jobs import pipeline
+from depthflow.jobs.animation import animation_of
 from depthflow.jobs.depth import depth_of
 from depthflow.jobs.effects import effects_of, moving
-from depthflow.jobs.effects_options import from_table
+from depthflow.jobs.effects_options import from_given
 from depthflow.jobs.library import Preset, apply_preset, load_preset
+from depthflow.jobs.options import (
+    Effects,
+    RenderOptions,
+    Size,
+    Source,
+    depth_part,
+    parts_of,
+    size_text,
+    text_of,
+    timeline_part,
+    with_options,
+)
 from depthflow.jobs.pipeline import Made, Result, make
 from depthflow.jobs.planning import Piece
 from depthflow.jobs.sizes import Fit
@@ -31,57 +43,28 @@ from depthflow.settings import Settings, job_base, load_settings
 if TYPE_CHECKING:
     from depthflow.jobs.segments import Segment
 
-__all__ = ["Camera", "Made", "Renderer", "Result", "estimate_depth", "export_layers", "render"]
+__all__ = [
+    "Camera",
+    "Made",
+    "RenderOptions",
+    "Renderer",
+    "Result",
+    "estimate_depth",
+    "export_layers",
+    "job",
+    "make_job",
+    "render",
+]
 
-Source = str | PathLike[str]
-Size = str | tuple[int, int]
 
-
-def _size_text(size: Size) -> str:
-    return size if isinstance(size, str) else f"{size[0]}x{size[1]}"
-
-
+@with_options
 def render(
     photo: Source,
     output: Source | None = None,
     *,
-    preset: str | None = None,
-    motion: str | None = None,
-    strength: float | None = None,
-    relief: float | None = None,
-    focus: float | None = None,
-    zoom: float | None = None,
-    size: Size | None = None,
-    fit: Fit | None = None,
-    fps: float | None = None,
-    seconds: float | None = None,
-    loops: int | None = None,
-    format: str | None = None,  # noqa: A002 - the word that people know
-    quality: int | None = None,
-    crf: int | None = None,
-    encoder: str | None = None,
-    encoder_preset: str | None = None,
-    view: str | None = None,
-    separation: float | None = None,
-    anaglyph: str | None = None,
-    quilt: str | None = None,
-    swap_eyes: bool = False,
-    bitrate: int | None = None,
-    target_bytes: int | None = None,
-    poster: float | None = None,
-    background: str | None = None,
-    model: str | None = None,
-    depth: Source | None = None,
-    invert_depth: bool = False,
-    depth_options: Mapping[str, Any] | None = None,
-    provider: Provider | None = None,
-    gl_backend: str | None = None,
-    gl_device: int | None = None,
-    effects: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    overwrite: bool = True,
     report: Report = silent,
     cancel: CancelToken | None = None,
+    **options: Unpack[RenderOptions],
 ) -> Result:
     """Make one photo into a parallax video.
 
@@ -91,15 +74,32 @@ def render(
         photo: path or http(s) URL.
         output: path of the file; None puts it beside the photo.
         preset, motion: a name of the library, or the path of a TOML file.
-        strength: scales the motion; 1 is as the motion is written.
-        relief: nearest inverse depth is 1 + relief times the farthest; 0 is flat.
+        strength: scales the motion, -10 to 10; 1 is as the motion is written, 0 stands still.
+        reverse: play the motion backwards.
+        phase: start this many rounds into the motion, -1000 to 1000.
+        cycles: rounds of the motion in one pass, up to 1000; whole numbers close.
+        period: seconds of one round, up to 3600, instead of cycles.
+        easing: curve of time over one round: "linear", "ease-in-out", "cubic-bezier(...)" (docs/motions.md).
+        hold: seconds at the end of a pass in which the camera stands still.
+        loop: True ends where it begins, False where it gets to.
+        pivot: what the camera turns about: a depth (0 far, 1 near), "nearest" or "surface".
+        pivot_x, pivot_y: place of the pivot right of and above the photo's middle, -10 to 10 halves of its longer side.
+        timeline: keyframes and formulas over the clip: a TOML file, or the same as plain data, such as
+            {"tracks": [{"parameter": "zoom", "keys": [{"at": "0s", "value": 1}, {"at": "100%", "value": 1.2}]}]}.
+        relief: nearest inverse depth is 1 + relief times the farthest, 0 to 10; 0 is flat.
         focus: depth (0 far, 1 near) of the plane that stays still on screen.
-        zoom: magnification of the resting camera.
+        zoom: magnification of the resting camera, above 0.01 to 100.
+        fov: field of view across the photo's longer side, degrees.
+        isometric: 0 is a perspective camera, 1 an orthographic one.
+        layers: 2 shows an invented background where depth jumps, 3 one more behind; 1 stretches one sheet.
+        fill: what invents the background, by name.
+        edge: the photo's border: "zoom" hides it, "mirror" and "clamp" continue the photo.
+        supersample: frames are drawn this many times larger, 1 to 4, and averaged down.
         size: "1080p", "4k", "1920x1080" or (width, height) in pixels.
-        fit: crop, pad, fit or fill, when the photo has another aspect ratio.
-        fps: frames per second.
-        seconds: length of one pass of the motion.
-        loops: passes of the motion in the file.
+        fit: "crop", "pad", "fit" or "fill", when the photo has another aspect ratio.
+        fps: frames per second, up to 480.
+        seconds: length of one pass of the motion, up to 3600.
+        loops: passes of the motion in the file, 1 to 1000.
         format: such as "mp4"; None takes it from the output's suffix.
         quality: 0 to 100. crf: the encoder's own scale instead.
         encoder: "auto", "software" or a name. encoder_preset: its speed preset.
@@ -107,16 +107,19 @@ def render(
         separation: how far apart nearest and farthest plane lie between the eyes, per cent of the frame's width.
         anaglyph: "dubois", "green-magenta" and so on. quilt: "8x6" or a display's name. Each implies its view.
         swap_eyes: exchange the eyes.
-        bitrate: bits a second on average instead. target_bytes: the file must not exceed them.
+        bitrate: bits a second on average instead of a quality: a number, or "6M", "800k".
+        max_size: the file must not become larger: bytes, or "8MB", "700k". target_bytes: the job's name for it.
         poster: make one still, the frame at this second, instead of the clip.
         background: colour behind a transparent photo; None keeps the transparency where the format has it.
+        audio: sound file to lay under the video.
         model: depth network by name or .onnx path. depth: a depth map's file instead. invert_depth: its small values
             are near.
         depth_options: further keys of a job's `depth`, such as {"tiles": 2, "far": 0.1, "gamma": 1.5} (docs/depth.md).
         provider: ONNX Runtime execution provider.
         gl_backend: "auto", "egl", "osmesa" or "glfw". gl_device: number of the GPU, as `depthflow doctor` lists them.
-        effects: such as {"vignette": True, "fog": {"density": 2}, "grain.strength": 0.2}; True is a usual amount.
-        seed: of everything random.
+        effects: names, for usual amounts, or values of one's own: "vignette", ["vignette", "grain.strength=0.2"], or
+            {"vignette": True, "fog": {"density": 2}, "grain.strength": 0.2, "caption": "Hello"} (docs/effects.md).
+        seed: of everything random, 0 to 2**32 - 1.
         overwrite: replace a file that is there.
         report: called with Progress events.
         cancel: stops the work between two frames.
@@ -127,37 +130,25 @@ def render(
     Raises:
         UsageError, InputError, SystemError_, Cancelled: see `depthflow.errors`; no half-written file is left.
     """
-    spec = build_spec(
-        fspath(photo),
-        preset=preset,
-        seed=seed,
-        depth=_depth_part(
-            depth_options, model=model, file=_text(depth), invert=invert_depth or None, provider=provider
-        ),
-        motion={"name": motion, "strength": strength},
-        camera={"relief": relief, "focus": focus, "zoom": zoom},
-        render={"gl_backend": gl_backend, "gl_device": gl_device, "background": background},
-        effects=from_table(effects or {}),
-        output={
-            "path": _text(output),
-            "format": format,
-            "size": None if size is None else _size_text(size),
-            "fit": fit,
-            "fps": fps,
-            "duration": seconds,
-            "loops": loops,
-            "quality": quality,
-            "crf": crf,
-            "encoder": encoder,
-            "encoder_preset": encoder_preset,
-            "view": view_part(view, separation=separation, anaglyph=anaglyph, quilt=quilt, swap=swap_eyes),
-            "bitrate": bitrate,
-            "target_bytes": target_bytes,
-            "poster": poster,
-            "overwrite": overwrite,
-        },
-    )
-    return make_job(spec, report=report, cancel=cancel)
+    return make_job(_job(photo, output, options, "render()"), report=report, cancel=cancel)
+
+
+@with_options
+def job(photo: Source, output: Source | None = None, **options: Unpack[RenderOptions]) -> JobSpec:
+    """The job that `render` would make of the same arguments, for `make_job`, a file (`to_toml`) or the daemon.
+
+    Raises:
+        UsageError: an option that is not allowed.
+    """
+    return _job(photo, output, options, "job()")
+
+
+def _job(photo: Source, output: Source | None, options: RenderOptions, what: str) -> JobSpec:
+    parts = parts_of({"overwrite": True, **options}, what=what)
+    parts["output"]["path"] = text_of(output)
+    spec = build_spec(fspath(photo), preset=options.get("preset"), seed=options.get("seed"), **parts)
+    audio = options.get("audio")
+    return spec if audio is None else spec.with_(audio=fspath(audio))
 
 
 def make_job(
@@ -168,7 +159,17 @@ def make_job(
     decode_all: bool = False,
     beside: bool = True,
 ) -> Result:
-    """`pipeline.make` with the limits and the cache of the user's settings."""
+    """Make every output of a job, with the limits and the cache of the user's settings.
+
+    Args:
+        report: called with Progress events.
+        cancel: stops the work between two frames.
+        decode_all: decode every video to its end before it gets its name.
+        beside: look for a depth map beside the photo, if the job names none.
+
+    Returns, raises:
+        As `render`.
+    """
     settings = load_settings().settings
     return make(
         spec,
@@ -237,25 +238,6 @@ def build_spec(
     return JobSpec.parse(job, source="options")
 
 
-def view_part(
-    mode: str | None, *, separation: float | None, anaglyph: str | None, quilt: str | None, swap: bool
-) -> dict[str, Any] | None:
-    """The `view` of an output from single options; None if none of them is given."""
-    if mode is None:
-        mode = "anaglyph" if anaglyph is not None else "quilt" if quilt is not None else None
-    given = {"mode": mode, "separation": separation, "anaglyph": anaglyph, "quilt": quilt, "swap": swap or None}
-    return {name: value for name, value in given.items() if value is not None} or None
-
-
-def _depth_part(options: Mapping[str, Any] | None, **named: object) -> dict[str, Any]:
-    """The `depth` of a job: what has an argument of its own wins over the same key among the options."""
-    return {**(options or {}), **{key: value for key, value in named.items() if value is not None}}
-
-
-def _text(path: Source | None) -> str | None:
-    return None if path is None else fspath(path)
-
-
 def estimate_depth(
     photo: Source | ArrayLike | Photo, *, model: str = "builtin", provider: Provider = "auto", **options: Any
 ) -> NDArray[np.float32]:
@@ -319,7 +301,7 @@ def export_layers(
     spec = build_spec(
         fspath(photo),
         preset=preset,
-        depth=_depth_part(depth_options, model=model, file=_text(depth)),
+        depth=depth_part(depth_options, model=model, file=text_of(depth)),
         motion={"name": motion, "strength": strength},
         camera={"relief": relief, "fov": fov},
         layers={"count": layers, "fill": fill},
@@ -352,6 +334,8 @@ class Renderer:
                 ...                                   # (720, 1280, 3) uint8 sRGB, row 0 on top
             still = renderer.render(depthflow.Camera(x=0.1))
 
+    Frames have three channels: a transparent photo lies on white. (`render` makes files that keep transparency.)
+
     Args:
         photo: path, URL, or (H, W, 3) uint8 sRGB.
         depth: (h, w) array in [0, 1] with 1 = nearest, a depth map's file, or None to estimate it.
@@ -383,7 +367,7 @@ class Renderer:
         fill: str | Fill = "classic",
         supersample: float = 1.0,
         view: str | Mapping[str, Any] = "mono",
-        effects: Mapping[str, Any] | None = None,
+        effects: Effects | None = None,
         model: str = "builtin",
         provider: Provider = "auto",
         invert_depth: bool = False,
@@ -393,8 +377,8 @@ class Renderer:
     ) -> None:
         self.photo = _photo(photo)
         if depth is None or isinstance(depth, str | PathLike):
-            part = _depth_part(
-                depth_options, model=model, file=_text(depth), invert=invert_depth or None, provider=provider
+            part = depth_part(
+                depth_options, model=model, file=text_of(depth), invert=invert_depth or None, provider=provider
             )
             job = JobSpec.parse({"photo": "-", "depth": part}, source="Renderer()")
             self.depth = _depth_of(self.photo, job.depth)
@@ -403,12 +387,12 @@ class Renderer:
                 raise UsageError("depth_options are not for a depth given as an array", "change the array itself")
             self.depth = _checked_depth(np.asarray(depth, np.float32), self.photo.size, invert_depth)
         look = {"mode": view} if isinstance(view, str) else dict(view)
-        output = {"size": _size_text(size), "fit": fit, "view": look}
+        output = {"size": size_text(size), "fit": fit, "view": look}
         asked = {
             "photo": "-",
             "layers": {"count": layers},
             "render": {"edge": edge, "supersample": supersample},
-            "effects": from_table(effects or {}),
+            "effects": from_given(effects),
             "outputs": [output],
         }
         job = JobSpec.parse(asked, source="Renderer()")
@@ -445,9 +429,22 @@ class Renderer:
         seconds: float = 5.0,
         loops: int = 1,
         strength: float = 1.0,
+        reverse: bool = False,
+        phase: float = 0.0,
+        cycles: float = 1.0,
+        period: float | None = None,
+        easing: str | None = None,
+        hold: float = 0.0,
+        loop: bool | None = None,
+        pivot: float | str | None = None,
+        pivot_x: float | None = None,
+        pivot_y: float | None = None,
+        timeline: Source | Mapping[str, Any] | None = None,
         relief: float | None = None,
         focus: float = 0.35,
         zoom: float = 1.0,
+        fov: float = 55.0,
+        isometric: float = 0.0,
         seed: int = 0,
         cameras: Iterable[Camera] | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
@@ -455,21 +452,50 @@ class Renderer:
 
         Cameras that are given are used as they are; a motion is zoomed in as far as hides the photo's border,
         if the renderer was made with edge="zoom".
+
+        Args:
+            motion: a name of the library, or the path of a TOML file.
+            fps: frames per second. seconds: length of one pass. loops: passes.
+            strength, reverse, phase, cycles, period, easing, hold, loop, pivot, pivot_x, pivot_y, timeline, relief,
+                focus, zoom, fov, isometric: as in `render`; None leaves it to the motion.
+            seed: of everything random.
+
+        Raises:
+            UsageError: what is not allowed, or does not fit into the clip.
         """
+        clip: Iterable[Camera]
+        values: Mapping[str, NDArray[np.float64]] = {}
         if cameras is None:
             job = {
                 "photo": "-",
                 "seed": seed,
-                "motion": {"name": motion, "strength": strength},
-                "camera": {"relief": relief, "focus": focus, "zoom": zoom},
+                "motion": {
+                    "name": motion,
+                    "strength": strength,
+                    "reverse": reverse,
+                    "phase": phase,
+                    "cycles": cycles,
+                    "period": period,
+                    "easing": easing,
+                    "hold": hold,
+                    "loop": loop,
+                    "pivot": pivot,
+                    "pivot_x": pivot_x,
+                    "pivot_y": pivot_y,
+                },
+                "camera": {"relief": relief, "focus": focus, "zoom": zoom, "fov": fov, "isometric": isometric},
+                "timeline": timeline_part(timeline),
                 "outputs": [{"fps": fps, "duration": seconds, "loops": loops}],
             }
-            spec = JobSpec.parse(job, source="frames()")
-            cameras = self._drawer.framed(pipeline.cameras_of(spec, spec.outputs[0], self.depth), self._fan)
-        made = effects_of(self._effects, self._view, seed=seed, seconds=seconds)
+            spec = JobSpec.parse(job, source="frames()").model_copy(update={"effects": self._effects})
+            animation = animation_of(spec, spec.outputs[0], self.depth)
+            clip, values = self._drawer.framed(animation.cameras, self._fan), animation.values
+        else:
+            clip = cameras
+        made = effects_of(self._effects, self._view, seed=seed, seconds=seconds, animated=values)
         self._drawer.set_effects(made)
-        shots = self._drawer.shots(cameras, self._fan)
-        return self._drawer.frames(moving(shots, made, {}, passes=loops, fps=fps))
+        shots = self._drawer.shots(clip, self._fan)
+        return self._drawer.frames(moving(shots, made, values, passes=loops, fps=fps))
 
     def close(self) -> None:
         """Free what is on the GPU."""

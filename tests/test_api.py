@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from skimage import data
 from video_samples import psnr, seen
 
 import depthflow
+from depthflow import api
 from depthflow.api import Camera, Result
 from depthflow.errors import (
     Cancelled,
@@ -152,6 +155,103 @@ def test_errors_are_of_one_tree_and_of_the_builtin_kind(photo: Path, depth_map: 
     assert depthflow.DepthFlowError is DepthFlowError
 
 
+EVERYTHING = {
+    "motion": "push-in",
+    "strength": 0.5,
+    "reverse": True,
+    "phase": 0.25,
+    "cycles": 2,
+    "easing": "ease-out",
+    "hold": 0.1,
+    "loop": True,
+    "pivot": "surface",
+    "pivot_x": 0.2,
+    "pivot_y": -0.1,
+    "timeline": {"tracks": [{"parameter": "zoom", "keys": [{"at": "0s", "value": 1}, {"at": "100%", "value": 1.2}]}]},
+    "relief": 0.4,
+    "focus": 0.6,
+    "zoom": 1.1,
+    "fov": 40,
+    "isometric": 0.5,
+    "layers": 3,
+    "fill": "classic",
+    "edge": "mirror",
+    "supersample": 1.5,
+    "seed": 7,
+}
+
+
+def test_every_option_reaches_the_job(photo: Path, depth_map: Path) -> None:
+    given = {**SMALL, **EVERYTHING, "swap_eyes": True, "view": "sbs", "audio": "a.wav", "bitrate": "300k"}
+    spec = depthflow.job(photo, "x.mp4", depth=depth_map, max_size="20k", **given)
+    motion = {name: value for name, value in EVERYTHING.items() if hasattr(spec.motion, name)}
+    assert {name: getattr(spec.motion, name) for name in motion} == motion
+    assert spec.motion.name == "push-in"
+    for name in ("relief", "focus", "zoom", "fov", "isometric"):
+        assert getattr(spec.camera, name) == EVERYTHING[name]
+    assert (spec.layers.count, spec.layers.fill) == (3, "classic")
+    assert (spec.render.edge, spec.render.supersample, spec.seed, spec.audio) == ("mirror", 1.5, 7, "a.wav")
+    assert spec.timeline is not None
+    assert spec.timeline.parameters() == ("zoom",)
+    (output,) = spec.outputs
+    assert (output.path, output.size, output.fps, output.duration) == ("x.mp4", "64x48", 8, 0.5)
+    assert (output.bitrate, output.target_bytes, output.view.mode, output.view.swap) == (300_000, 20_000, "sbs", True)
+    # Each option changes the job that it is alone in.
+    plain = depthflow.job(photo).canonical()
+    alone = {**given, "max_size": "1MB", "target_bytes": 9, "depth": depth_map, "invert_depth": True, "motion": "zoom"}
+    for name, value in alone.items():
+        if name not in ("pivot_x", "pivot_y", "fill", "swap_eyes"):
+            assert depthflow.job(photo, **{name: value}).canonical() != plain, name
+
+
+def test_render_makes_the_job_that_job_describes(photo: Path, depth_map: Path) -> None:
+    out = photo.parent / "out.png"
+    options = {**SMALL, "poster": 0.25, "reverse": True, "phase": 0.1, "layers": 1, "depth": depth_map}
+    spec = depthflow.job(photo, out, effects="vignette", **options)
+    assert depthflow.JobSpec.from_toml(spec.to_toml()) == spec
+    by_job = depthflow.make_job(spec)
+    first = out.read_bytes()
+    by_options = depthflow.render(photo, out, effects={"vignette": True}, **options)
+    assert by_job.spec == by_options.spec
+    assert out.read_bytes() == first
+
+
+def test_the_signature_is_whole_and_what_is_not_in_it_is_refused(photo: Path) -> None:
+    shown = inspect.signature(api.render).parameters
+    assert list(shown)[:2] == ["photo", "output"]
+    assert {*EVERYTHING, "size", "seconds", "effects", "overwrite", "report", "cancel"} <= set(shown)
+    assert (shown["reverse"].default, shown["reverse"].annotation) == (None, "bool | None")
+    for name in depthflow.RenderOptions.__annotations__:
+        assert re.search(rf"\b{name}\b[^:]*:", api.render.__doc__ or ""), f"{name} is not documented"
+    with pytest.raises(
+        TypeError, match=r"render.. got an unexpected keyword argument 'revers'; did you mean 'reverse'"
+    ):
+        depthflow.render(photo, revers=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_size": "20 apples"}, "'20 apples' is not a size in bytes"),
+        ({"max_size": "1M", "target_bytes": 5}, "the same thing"),
+        ({"max_size": 0}, "target_bytes"),
+        ({"bitrate": "fast"}, "'fast' is not a bit rate"),
+        ({"effects": {"vignette": 3}}, "vignette: True or a table is expected"),
+        ({"effects": {"caption": 3}}, "caption: text or a table is expected"),
+        ({"effects": ["vignet"]}, "unknown effect 'vignet'"),
+        ({"effects": 3}, "names, or a table by name, are expected"),
+        ({"effects": [3]}, "names, or a table by name, are expected"),
+        ({"effects": {3: True}}, "unknown effect '3'"),
+        ({"effects": "caption"}, "^effect caption: what should it show"),
+        ({"timeline": "gone.toml"}, "gone.toml: there is no such timeline file"),
+        ({"timeline": {"track": []}}, "timeline.track: unknown key"),
+    ],
+)
+def test_an_option_that_cannot_be_understood_is_refused(photo: Path, options: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        depthflow.render(photo, **options)
+
+
 def test_the_users_limits_hold(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPTHFLOW_LIMITS_MAX_PHOTO_PIXELS", str(128 * 96 - 1))
     with pytest.raises(PhotoError, match="limit"):
@@ -236,6 +336,36 @@ def test_a_still_motion_does_not_move(photo: Path, ball: np.ndarray) -> None:
         np.testing.assert_array_equal(one, three)
         flat = list(renderer.frames("orbital", fps=4, seconds=1, strength=0))
         np.testing.assert_array_equal(flat[0], flat[2])
+
+
+def test_frames_take_what_render_takes(photo: Path, ball: np.ndarray) -> None:
+    clip = {"fps": 8, "seconds": 1}
+    with depthflow.Renderer(photo, ball, size=(64, 48)) as renderer:
+        plain = list(renderer.frames("push-in", **clip))
+
+        def differs(**options: object) -> bool:
+            frames = list(renderer.frames("push-in", **clip, **options))  # type: ignore[arg-type]
+            return len(frames) == 8 and any(psnr(a, b) < 45 for a, b in zip(frames, plain, strict=True))
+
+        back = list(renderer.frames("push-in", reverse=True, **clip))
+        assert min(psnr(a, b) for a, b in zip(back, plain[::-1], strict=True)) > 40
+        held = list(renderer.frames("push-in", hold=0.5, **clip))
+        np.testing.assert_array_equal(held[4], held[7])
+        for name in ("phase", "cycles", "easing", "loop", "relief", "isometric"):
+            assert differs(**{name: EVERYTHING[name]}), name
+        assert differs(fov=20)
+        assert differs(period=0.5)
+        turn = {"components": [{"parameter": "yaw", "kind": "set", "amount": 4.0}]}
+        assert differs(timeline=turn)
+        near, far = (next(renderer.frames("still", timeline=turn, pivot=p, **clip)) for p in (1.0, 0.0))
+        assert psnr(near, far) < 40
+        # A timeline moves effects too.
+        dark = {"tracks": [{"parameter": "fade.amount", "keys": [{"at": 0, "value": 0}, {"at": "100%", "value": 1}]}]}
+        faded = list(renderer.frames("still", timeline=dark, **clip))
+        assert faded[0].mean() > 20
+        assert faded[-1].max() == 0
+        with pytest.raises(UsageError, match="hold"):
+            renderer.frames(hold=2.0, **clip)
 
 
 def test_cameras_of_ones_own(photo: Path, ball: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from depthflow.errors import PhotoError, UsageError
 from depthflow.jobs import fonts
 from depthflow.jobs.animation import animation_of
 from depthflow.jobs.effects import check_files, effects_of, moving
-from depthflow.jobs.effects_options import escaped, from_options, from_table, keys
+from depthflow.jobs.effects_options import escaped, from_given, from_options, from_table, keys
 from depthflow.jobs.effects_spec import SUGGESTED, EffectsSpec
 from depthflow.jobs.fonts import built_in, font_for
 from depthflow.jobs.library import apply_preset, load_preset, names
@@ -69,7 +69,7 @@ def test_options_and_tables_say_the_same():
         "caption.text": "a = b",
         "grain": False,
     }
-    assert from_options(options) == from_table(table)
+    assert from_options(options) == from_table(table) == from_given(options) == from_given(table)
     spec = JobSpec.parse({"photo": "x", "effects": from_options(options)}).effects
     assert (spec.particles.kind, spec.particles.amount, spec.caption.text) == ("snow", 0.3, "a = b")
 
@@ -97,6 +97,15 @@ def test_a_bad_option_is_refused_with_its_key_and_the_way_out(option, words):
         api.build_spec("x", effects=from_options([option]))
     for word in words:
         assert word in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_names_alone_are_usual_amounts_and_a_text_alone_is_what_is_shown():
+    assert from_given("vignette") == from_given(["vignette"]) == from_given({"vignette": True})
+    assert from_given({"caption": "Hi", "watermark": Path("a.png")}) == {
+        "caption": {"text": "Hi"},
+        "watermark": {"file": "a.png"},
+    }
+    assert from_given(None) == from_given({}) == from_given({"fog": False, "sepia": None}) == {}
 
 
 def no_fonts(monkeypatch, *folders):

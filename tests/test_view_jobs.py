@@ -17,6 +17,7 @@ import depthflow as package
 from depthflow import api
 from depthflow.errors import OutputError, UsageError
 from depthflow.jobs.library import apply_preset, load_preset
+from depthflow.jobs.options import view_part
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.preview import make_preview
 from depthflow.jobs.spec import JobSpec, OutputSpec
@@ -90,10 +91,10 @@ def test_an_orthographic_camera_has_no_stereo(photo: Path, depth_map: Path) -> N
 def test_single_options_imply_their_view() -> None:
     for options, mode in (({"anaglyph": "grey"}, "anaglyph"), ({"quilt": "5x9"}, "quilt"), ({"mode": "sbs"}, "sbs")):
         empty = dict.fromkeys(("mode", "separation", "anaglyph", "quilt"))
-        part = api.view_part(**{**empty, **options}, swap=False)
+        part = view_part(**{**empty, **options}, swap=False)
         assert part is not None
         assert part["mode"] == mode
-    assert api.view_part(None, separation=None, anaglyph=None, quilt=None, swap=False) is None
+    assert view_part(None, separation=None, anaglyph=None, quilt=None, swap=False) is None
 
 
 def test_a_preset_s_view_is_refined_or_replaced(tmp_path: Path) -> None:

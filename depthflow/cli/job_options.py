@@ -271,13 +271,14 @@ def wanted(
         UsageError: they contradict each other, or name something that is not there.
     """
     from depthflow import paths
-    from depthflow.api import build_spec, view_part
+    from depthflow.api import build_spec
     from depthflow.errors import UsageError
     from depthflow.jobs.amounts import parse_bitrate, parse_bytes
     from depthflow.jobs.batch import Item, collect, expanded, is_batch
     from depthflow.jobs.effects_options import from_options
     from depthflow.jobs.embedded import template
     from depthflow.jobs.library import resolve, timeline_data
+    from depthflow.jobs.options import view_part
     from depthflow.jobs.planning import ending, format_of
     from depthflow.video.formats import looks_like_a_file
 
