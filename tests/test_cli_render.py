@@ -62,6 +62,7 @@ def test_every_documented_option_reaches_the_job_and_the_file(photo: Path, depth
         "--relief", "0.9", "--focus", "0.1", "--zoom", "1.25", "--model", "builtin", "--depth", depth_map,
         "--invert-depth", "--seed", "7", "--gl-backend", "auto", "--provider", "cpu", "--fit", "fill",
         "--easing", "ease-in", "--phase", "0.25", "--reverse", "--no-overwrite", "--json",
+        "--fov", "40", "--isometric", "0.5", "--pivot", "surface", "--pivot-x", "0.2", "--pivot-y", "-0.1",
         cwd=photo.parent,
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -80,8 +81,9 @@ def test_every_documented_option_reaches_the_job_and_the_file(photo: Path, depth
     expected = {
         "depth": {"model": "builtin", "file": depth_map.name, "invert": True, "provider": "cpu"},
         "motion": {"name": "shake.toml", "strength": 0.5, "phase": 0.25, "reverse": True, "easing": "ease-in"},
-        "camera": {"relief": 0.9, "focus": 0.1, "zoom": 1.25},
+        "camera": {"relief": 0.9, "focus": 0.1, "zoom": 1.25, "fov": 40, "isometric": 0.5},
     }
+    expected["motion"] |= {"pivot": "surface", "pivot_x": 0.2, "pivot_y": -0.1}
     for part, values in expected.items():
         assert {key: job[part][key] for key in values} == values
     assert job["render"].keys() & {"gl_backend", "gl_device"} == set(), "where it was drawn is nobody's business"

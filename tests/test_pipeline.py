@@ -170,6 +170,24 @@ def test_the_plane_in_focus_stays_and_the_other_goes(photo: Path, depth_map: Pat
     assert ball < 3 < wall
 
 
+@pytest.mark.parametrize(
+    ("motion", "said"),
+    [
+        ({"pivot_x": 0.2}, "turns about itself"),
+        ({"pivot_y": 0.2, "pivot": "nearest"}, "finds its own place"),
+        ({"pivot_x": 0.2, "pivot": "surface"}, ""),
+        ({"pivot_x": 0.2, "pivot": 0.5}, ""),
+        ({"pivot": "nearest"}, ""),
+    ],
+)
+def test_a_place_of_a_pivot_without_effect_is_a_note(
+    photo: Path, depth_map: Path, motion: dict[str, Any], said: str
+) -> None:
+    result = make(job(photo, depth={"file": str(depth_map)}, motion={"name": "spin", **motion}))
+    assert len(result.notes) == (1 if said else 0)
+    assert said in "".join(result.notes)
+
+
 def test_zoom_enlarges_the_middle(photo: Path, depth_map: Path) -> None:
     def rest(**camera: float) -> np.ndarray:
         output = {"size": "128x96", "duration": 0.1}

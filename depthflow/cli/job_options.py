@@ -184,8 +184,15 @@ def wanted(
         float | None, option(SCENE, "--focus", help="Depth that stays still on screen: 0 far, 1 near.")
     ] = None,
     zoom: Annotated[float | None, option(SCENE, "--zoom", help="Magnification of the resting camera.")] = None,
+    fov: Annotated[
+        float | None,
+        option(SCENE, "--fov", help="Field of view across the photo's longer side, 1 to 150.", metavar="DEGREES"),
+    ] = None,
+    isometric: Annotated[
+        float | None, option(SCENE, "--isometric", help="0 perspective, 1 orthographic: a paper model.")
+    ] = None,
     reverse: Annotated[bool, option(SCENE, "--reverse", help="Play the motion backwards.")] = False,
-    phase: Annotated[float | None, option(SCENE, "--phase", help="Start this part of a pass into the motion.")] = None,
+    phase: Annotated[float | None, option(SCENE, "--phase", help="Start this many rounds into the motion.")] = None,
     easing: Annotated[
         str | None,
         option(SCENE, "--easing", help="Curve of time: linear, ease-in-out, cubic-bezier(...).", metavar="CURVE"),
@@ -204,6 +211,11 @@ def wanted(
         str | None,
         option(SCENE, "--pivot", help="Turn about this depth, the nearest thing, or the surface.", metavar=PIVOT),
     ] = None,
+    pivot_x: Annotated[
+        float | None,
+        option(SCENE, "--pivot-x", help="Place of the pivot, right of the photo's middle: halves of its longer side."),
+    ] = None,
+    pivot_y: Annotated[float | None, option(SCENE, "--pivot-y", help="The same above its middle.")] = None,
     timeline: Annotated[
         Path | None, option(SCENE, "--timeline", help="Keyframes: docs/motions.md.", metavar="FILE")
     ] = None,
@@ -326,9 +338,11 @@ def wanted(
             "hold": hold,
             "loop": loop,
             "pivot": _number_or_word(pivot),
+            "pivot_x": pivot_x,
+            "pivot_y": pivot_y,
         },
         "layers": {"count": layers, "fill": fill},
-        "camera": {"relief": relief, "focus": focus, "zoom": zoom},
+        "camera": {"relief": relief, "focus": focus, "zoom": zoom, "fov": fov, "isometric": isometric},
         "render": {"gl_backend": gl_backend, "gl_device": gl_device, "edge": edge, "background": background},
         "effects": from_options(
             [

@@ -93,6 +93,27 @@ def animation_of(
     return Animation(evaluate.cameras(found, frames), others)
 
 
+def motion_notes(spec: JobSpec) -> list[str]:
+    """What of the motion has no effect, lines for people.
+
+    Args:
+        spec: resolved.
+    """
+    return [*_pivot_notes(spec)]
+
+
+def _pivot_notes(spec: JobSpec) -> list[str]:
+    motion = motion_of(spec)
+    moved = {term.parameter for term in motion.terms()} | set(spec.timeline.parameters() if spec.timeline else ())
+    if not (motion.pivot_x or motion.pivot_y) or "pivot" in moved:
+        return []
+    if motion.pivot is None:
+        return ['pivot_x and pivot_y have no effect: the camera turns about itself; set pivot, such as "surface"']
+    if motion.pivot == "nearest":
+        return ['pivot_x and pivot_y have no effect: the pivot "nearest" finds its own place; "surface" takes theirs']
+    return []
+
+
 def _placed(motion: Motion, depth: NDArray[np.float32] | None) -> Motion:
     """The motion with its pivot as a depth and a place."""
     if not isinstance(motion.pivot, str):

@@ -239,6 +239,8 @@ CHANGES: list[dict[str, Any]] = [
     {"motion": {"name": "zoom", "strength": 0.7, "reverse": True}, "camera": {"relief": 0.9, "focus": 0.1}},
     {"motion": {"name": "dolly", "loop": False, "hold": 1.5, "easing": "ease-in-out", "pivot": "nearest"}},
     {"motion": {"cycles": 2.0, "phase": 0.25, "pivot": 0.4}, "layers": {"count": 3}, "render": {"edge": "mirror"}},
+    {"motion": {"name": "spin", "pivot": "surface", "pivot_x": 0.4, "pivot_y": -0.1}},
+    {"camera": {"fov": 70.0, "isometric": 0.5}},
     {"depth": {"tiles": 2, "flip": True, "embedded": False, "gamma": 1.2, "far": 0.1}, "seed": 7},
     {"outputs": [{"size": "4k", "fps": 24.0, "duration": 2.5, "loops": 3, "format": "webm", "crf": 20, "fit": "pad"}]},
     {"outputs": [{"path": "/tmp/it's here.gif", "bitrate": 800000, "encoder": "software", "overwrite": True}]},
@@ -274,7 +276,11 @@ def test_a_command_of_a_preset_is_short(photo: Path) -> None:
 
 def test_what_has_no_option_is_said(photo: Path) -> None:
     part = [{"parameter": "x", "kind": "sine", "amount": 0.1}]
-    for change in ({"motion": {"components": part}}, {"camera": {"fov": 70.0}}, {"outputs": [{}, {"format": "gif"}]}):
+    for change in (
+        {"motion": {"components": part}},
+        {"render": {"supersample": 2.0}},
+        {"outputs": [{}, {"format": "gif"}]},
+    ):
         assert not render_command({"photo": str(photo), **change}).whole
 
 
