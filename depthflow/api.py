@@ -16,7 +16,7 @@ from depthflow.jobs.animation import animation_of
 from depthflow.jobs.depth import depth_of
 from depthflow.jobs.effects import effects_of, moving
 from depthflow.jobs.effects_options import from_given
-from depthflow.jobs.library import Preset, apply_preset, load_preset
+from depthflow.jobs.library import Preset, apply_preset, load_preset, parse_job
 from depthflow.jobs.options import (
     Effects,
     RenderOptions,
@@ -26,6 +26,7 @@ from depthflow.jobs.options import (
     parts_of,
     size_text,
     text_of,
+    timeline_file_of,
     timeline_part,
     with_options,
 )
@@ -146,8 +147,14 @@ def job(photo: Source, output: Source | None = None, **options: Unpack[RenderOpt
 def _job(photo: Source, output: Source | None, options: RenderOptions, what: str) -> JobSpec:
     parts = parts_of({"overwrite": True, **options}, what=what)
     parts["output"]["path"] = text_of(output)
-    spec = build_spec(fspath(photo), preset=options.get("preset"), seed=options.get("seed"), **parts)
-    audio = options.get("audio")
+    timeline, audio = options.get("timeline"), options.get("audio")
+    spec = build_spec(
+        fspath(photo),
+        preset=options.get("preset"),
+        seed=options.get("seed"),
+        timeline_file=timeline_file_of(timeline),
+        **parts,
+    )
     return spec if audio is None else spec.with_(audio=fspath(audio))
 
 
@@ -218,24 +225,29 @@ def build_spec(
     preset: str | None = None,
     seed: int | None = None,
     base: dict[str, Any] | None = None,
+    timeline_file: str | None = None,
     **parts: dict[str, Any],
 ) -> JobSpec:
     """A JobSpec from the settings, a preset on top, and what is given here (not None) on top of that.
 
     Args:
         base: a job as plain data that takes the place of the settings.
+        timeline_file: the file that the timeline among the parts comes from, for messages.
         parts: depth, motion, camera, layers, render, effects, output, each a dict of that part's keys.
     """
     job: dict[str, Any] = {**(job_base(load_settings().settings) if base is None else base), "photo": photo}
     if preset is not None:
-        job = apply_preset(job, load_preset(preset))
+        found = load_preset(preset)
+        job = apply_preset(job, found)
+        if "timeline" in found.parts and "timeline" not in parts:
+            timeline_file = str(found.timeline_path or found.path)
     given = {name: {k: v for k, v in values.items() if v is not None} for name, values in parts.items()}
     named = job.get("preset")
     job = apply_preset(job, Preset("", "", given, Path()))
     job["preset"] = named
     if seed is not None:
         job["seed"] = seed
-    return JobSpec.parse(job, source="options")
+    return parse_job(job, source="options", timeline_source=timeline_file)
 
 
 def estimate_depth(
@@ -487,7 +499,8 @@ class Renderer:
                 "timeline": timeline_part(timeline),
                 "outputs": [{"fps": fps, "duration": seconds, "loops": loops}],
             }
-            spec = JobSpec.parse(job, source="frames()").model_copy(update={"effects": self._effects})
+            spec = parse_job(job, source="frames()", timeline_source=timeline_file_of(timeline))
+            spec = spec.model_copy(update={"effects": self._effects})
             animation = animation_of(spec, spec.outputs[0], self.depth)
             clip, values = self._drawer.framed(animation.cameras, self._fan), animation.values
         else:

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from depthflow.api import build_spec
+from depthflow.api import job as job_of
 from depthflow.cli import app
 from depthflow.cli.presets import markdown, rows
 from depthflow.errors import UsageError
-from depthflow.jobs.animation import animation_of, timing_of
+from depthflow.jobs.animation import animation_of, motion_notes, timing_of
 from depthflow.jobs.library import apply_preset, load_motion, load_preset, load_timeline, motion_of, names, resolve
 from depthflow.jobs.pivot import find_place
 from depthflow.jobs.spec import JobSpec
@@ -35,6 +37,7 @@ def test_every_preset_describes_itself_suggests_a_relief_and_moves_within_limits
     assert 20 <= len(preset.description) <= 110
     spec = JobSpec.parse(apply_preset({"photo": "x"}, preset))
     assert spec.camera.relief is not None
+    assert motion_notes(resolve(spec)) == []
     cameras = animation_of(resolve(spec), spec.outputs[0]).cameras
     assert len(cameras) == spec.outputs[0].frames
     assert len(set(cameras)) > 20
@@ -87,6 +90,16 @@ def test_a_preset_may_name_a_timeline_that_lies_beside_it(tmp_path):
         ("[motion]\nhold = -1", ["motion.hold", "at least 0"]),
         ("[[timeline.tracks]]\nparameter = 'fcus'\nkeys = [{at = 0, value = 1}]", ["timeline.tracks.0", "'focus'"]),
         ("[outputs]", ["outputs", "output"]),
+        ('[output]\nfps = "30"', ["p.toml: output.fps: a number is expected"]),
+        ("[output]\nfps = 900", ["p.toml: output.fps: ", "at most 480"]),
+        ('[motion]\nname = "obital"', ["p.toml: motion.name: unknown motion 'obital'", "did you mean 'orbital'"]),
+        ('[motion]\nname = "gone.toml"', ["p.toml: motion.name: gone.toml: there is no such motion file"]),
+        ("[motion]\ncomponents = 3", ["p.toml: motion.components: a list is expected (got 3)"]),
+        ("[motion]\npivot = nan", ["motion.pivot: a finite number is expected"]),
+        (
+            "[[timeline.tracks]]\nparameter = 'x'\nkeys = [{at = '1s', value = 1}, {at = '0s', value = 1}]",
+            ["p.toml: timeline: track 'x', key 1"],
+        ),
     ],
 )
 def test_a_preset_is_refused_with_file_key_and_way_out(tmp_path, text, words):
@@ -96,6 +109,31 @@ def test_a_preset_is_refused_with_file_key_and_way_out(tmp_path, text, words):
         load_preset(str(path))
     for word in [str(path), *words]:
         assert word in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_preset_is_no_motion_and_the_other_way_round():
+    for load, name, words in ((load_motion, "documentary", "preset, not a motion"), (load_preset, "spin", "motion")):
+        with pytest.raises(UsageError, match=rf"'{name}' is a {words}") as caught:
+            load(name)
+        assert name in caught.value.hint
+
+
+def test_what_is_wrong_with_the_time_of_a_key_is_told_of_its_file(tmp_path):
+    file, preset = tmp_path / "moves.toml", tmp_path / "p.toml"
+    file.write_text("[[tracks]]\nparameter = 'x'\nkeys = [{ at = '-4s', value = 0 }, { at = '100%', value = 0.1 }]\n")
+    short = {"output": {"duration": 2.0}}
+    for text in (f"[timeline]\n{file.read_text().replace('tracks', 'timeline.tracks')}", 'timeline = "moves.toml"\n'):
+        preset.write_text(text)
+        told = preset if "[timeline]" in text else file
+        with pytest.raises(UsageError) as caught:
+            build_spec("x", preset=str(preset), **short)
+        assert caught.value.message.startswith(f"{told}: timeline: track 'x', key 0: at '-4s' lies before")
+    with pytest.raises(UsageError) as caught:
+        job_of("x", timeline=file, seconds=2)
+    assert caught.value.message.startswith(f"{file}: timeline: track 'x', key 0")
+    # What is wrong with the rest is not.
+    with pytest.raises(UsageError, match=r"^options: camera\.relief"):
+        job_of("x", timeline=file, relief=99)
 
 
 # -- timing of a job -------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_the_published_schema_is_this_one():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("photo = 1", ["photo", "string"]),
+        ("photo = 1", ["photo", "text is expected"]),
         ("", ["photo", "required"]),
         ('photo = "x"\nversion = 2', ["version"]),
         ('photo = "x"\nmotoin = {}', ["motoin", "unknown key", "did you mean 'motion'"]),

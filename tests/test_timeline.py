@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from depthflow.errors import UsageError
-from depthflow.jobs.animation import animation_of
+from depthflow.jobs.animation import animation_of, motion_notes
 from depthflow.jobs.library import load_timeline, resolve, timeline_data
 from depthflow.jobs.spec import JobSpec, motion_schema, timeline_schema
 from depthflow.scene.camera import Camera
@@ -291,6 +291,8 @@ def test_a_timeline_file(tmp_path):
         ('parameter = "x"', ["tracks.0.keys", "required"]),
         ('parameter = "x"\nkeys = [{at = 0}]', ["tracks.0.keys.0.value", "required"]),
         ('parameter = "x"\nkeys = [{at = 0, value = nan}]', ["tracks.0.keys.0.value", "finite"]),
+        ('parameter = "x"\nkeys = [{at = nan, value = 0}]', ["tracks.0.keys.0.at: a finite number is expected"]),
+        ('parameter = "x"\nkeys = {at = 0, value = 0}', ["tracks.0.keys: a list is expected"]),
         ('parameter = "x"\nkeys = [{at = 0, value = "3"}]', ["tracks.0.keys.0.value", "a number is expected"]),
         ('parameter = "x"\nkeys = [{at = 0, value = true}]', ["tracks.0.keys.0.value", "a number is expected"]),
         ('parameter = "x"\nkeys = [{at = 0, vale = 1}]', ["keys.0.vale", "did you mean 'value'"]),
@@ -317,6 +319,44 @@ def test_a_timeline_file_is_refused_with_file_key_and_way_out(tmp_path, text, wo
         load_timeline(path)
     for word in [str(path), *words]:
         assert word in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_what_has_no_effect_is_a_note():
+    def notes(*tracks, **more):
+        made = [
+            {"parameter": name, "mode": mode, "keys": [{"at": at, "value": 0.5} for at in times]}
+            for name, mode, *times in tracks
+        ]
+        return motion_notes(resolve(job({"tracks": made, **more}, outputs=[{"fps": 10, "duration": 2, "loops": 2}])))
+
+    assert notes(("x", "set", "0s", "3.95s", "4s"), ("x", "add", "0s"), ("y", "set", "100%")) == []
+    (note,) = notes(("x", "set", "0s", "10s"))
+    assert note == "timeline: track 'x', key 1: at '10s' is after the end, which is at 4 s"
+    (note,) = notes(("x", "add", "3s"), loop=True)
+    assert note.endswith("key 0: at '3s' is after the end, which is at 2 s")
+    (note,) = notes(("x", "set", "0s"), ("y", "set", "0s"), ("x", "set", "1s"))
+    assert note == "timeline: 2 tracks set 'x', and the last one replaces the others"
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "used"),
+    [
+        ("linear", "cycles", "amount, start, fixed"),
+        ("exponential", "phase", "amount, start, fixed"),
+        ("set", "start", "amount, fixed"),
+        ("add", "bias", "amount, fixed"),
+        ("sine", "start", "amount, cycles, phase, bias, final, fixed"),
+        ("noise", "start", "amount, cycles, phase, bias, final, fixed"),
+    ],
+)
+def test_a_key_that_a_components_kind_does_not_use_is_refused(kind, key, used):
+    part = {"parameter": "zoom", "kind": kind, "amount": 1.0}
+    with pytest.raises(UsageError, match=rf"kind '{kind}' does not use '{key}'; it uses {used}"):
+        job({"components": [{**part, key: 0.5}]})
+    # What it is without being given may be written out, as it is in the job of a video.
+    written = job({"components": [part]}).to_dict()["timeline"]["components"][0]
+    assert written["cycles"] == 1.0
+    job({"components": [written]})
 
 
 def test_other_ways_to_be_no_timeline(tmp_path):

@@ -376,7 +376,14 @@ def wanted(
         photos = photos or [base["photo"]]
     if timeline is not None:
         parts["timeline"] = timeline_data(timeline)
-    spec = build_spec("-", preset=preset, seed=seed, base=base, **parts)
+    spec = build_spec(
+        "-",
+        preset=preset,
+        seed=seed,
+        base=base,
+        timeline_file=None if timeline is None else str(timeline),
+        **parts,
+    )
     if audio is not None:
         spec = spec.with_(audio=str(audio))
     resolve(spec)  # a motion that is not there is said once, and not for every photo

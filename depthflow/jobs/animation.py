@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,9 @@ from depthflow.jobs.pivot import find_place
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.scene import evaluate
 from depthflow.scene.camera import Camera
+from depthflow.scene.keys import Laid, Track
 from depthflow.scene.motion import Motion, Timing, rounds, values
+from depthflow.scene.timeline import Timeline
 
 MOST_FRAMES = 2_000_000
 """Of a clip: the numbers of each take 1 kB of memory; 18 hours at 30 frames a second."""
@@ -94,12 +97,37 @@ def animation_of(
 
 
 def motion_notes(spec: JobSpec) -> list[str]:
-    """What of the motion has no effect, lines for people.
+    """What of the motion and the timeline has no effect, lines for people.
 
     Args:
         spec: resolved.
     """
-    return [*_pivot_notes(spec)]
+    notes = [*_pivot_notes(spec), *_replaced("motion", spec.motion.tracks or ())]
+    if spec.timeline is not None:
+        notes += _replaced("timeline", spec.timeline.tracks)
+        for output in spec.outputs:
+            notes += _late(spec.timeline, output)
+    return list(dict.fromkeys(notes))
+
+
+def _replaced(where: str, tracks: Sequence[Track]) -> Iterator[str]:
+    setting = [track.parameter for track in tracks if track.mode == "set"]
+    for name in dict.fromkeys(setting):
+        if setting.count(name) > 1:
+            yield f"{where}: {setting.count(name)} tracks set {name!r}, and the last one replaces the others"
+
+
+def _late(timeline: Timeline, output: OutputSpec) -> Iterator[str]:
+    terms = timeline.terms(output.frames // output.loops, output.loops, output.fps)
+    seconds = output.frames / output.fps / (output.loops if timeline.loop else 1)
+    for track, laid in zip(timeline.tracks, terms[len(timeline.components) :], strict=True):
+        assert isinstance(laid, Laid)  # noqa: S101 - what a track becomes
+        for index in np.flatnonzero(laid.times > 1 + 1e-9):
+            at = track.keys[index].at
+            yield (
+                f"timeline: track {track.parameter!r}, key {index}: at {at!r} is after the end, "
+                f"which is at {seconds:g} s"
+            )
 
 
 def _pivot_notes(spec: JobSpec) -> list[str]:

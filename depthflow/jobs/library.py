@@ -39,12 +39,14 @@ class Preset:
         description: one line for people.
         parts: depth, motion, camera and so on as in a JobSpec, and `output` for the first output.
         path: where it was read.
+        timeline_path: where its timeline was read; None if that is the same file.
     """
 
     name: str
     description: str
     parts: dict[str, dict[str, Any]]
     path: Path
+    timeline_path: Path | None = None
 
 
 class _Files(BaseModel):
@@ -83,6 +85,9 @@ def find(kind: Kind, name: str) -> Path:
         return path
     known = names(kind)
     if name not in known:
+        other: Kind = "presets" if kind == "motions" else "motions"
+        if name in names(other):
+            raise UsageError(f"{name!r} is a {other[:-1]}, not a {kind[:-1]}", f"--{other[:-1]} {name}")
         raise UnknownNameError(kind[:-1], name, known)
     return known[name]
 
@@ -123,14 +128,16 @@ def load_preset(name: str) -> Preset:
     """A preset by name or path; its values are checked against the JobSpec.
 
     Raises:
-        UsageError: as in `load_motion`.
+        UsageError: as in `load_motion`; also where its motion is none.
     """
     path = find("presets", name)
     data = _read(path)
     description = data.pop("description", "")
+    timeline_path = None
     if isinstance(data.get("timeline"), str):
         # A timeline of its own file lies beside the preset.
-        data["timeline"] = timeline_data(path.parent / paths.expanded(data["timeline"]))
+        timeline_path = path.parent / paths.expanded(data["timeline"])
+        data["timeline"] = timeline_data(timeline_path)
     for key, value in data.items():
         if key not in PARTS:
             raise UsageError(
@@ -140,9 +147,35 @@ def load_preset(name: str) -> Preset:
             raise UsageError(f"{path}: {key}: a table with keys is expected (got {value!r})")
     if not isinstance(description, str):
         raise UsageError(f"{path}: description: text is expected (got {description!r})")
-    preset = Preset(name, description, data, path)
-    JobSpec.parse(apply_preset({"photo": "-"}, preset), source=str(path))
+    preset = Preset(name, description, data, path, timeline_path)
+    job = apply_preset({"photo": "-"}, preset)
+    try:
+        spec = parse_job(job, source=str(path), timeline_source=None if timeline_path is None else str(timeline_path))
+    except UsageError as error:
+        # The job has outputs, the file one output.
+        raise UsageError(error.message.replace(": outputs.0", ": output", 1), error.hint) from None
+    try:
+        motion_of(spec)
+    except UsageError as error:
+        if error.message.startswith(f"{path}: "):
+            raise
+        raise UsageError(f"{path}: motion.name: {error.message}", error.hint) from None
     return preset
+
+
+def parse_job(job: dict[str, Any], *, source: str, timeline_source: str | None = None) -> JobSpec:
+    """`JobSpec.parse`, with what is wrong with the timeline told as of the file that it was read from.
+
+    Args:
+        source: where the rest of the job comes from.
+        timeline_source: the timeline's file; None is the same source.
+
+    Raises:
+        UsageError: names source, key and what is allowed.
+    """
+    if timeline_source is not None:
+        JobSpec.parse({key: value for key, value in job.items() if key != "timeline"}, source=source)
+    return JobSpec.parse(job, source=timeline_source or source)
 
 
 def apply_preset(job: dict[str, Any], preset: Preset) -> dict[str, Any]:

@@ -172,6 +172,11 @@ def timeline_part(timeline: Source | Mapping[str, Any] | None) -> dict[str, Any]
     return timeline_data(fspath(timeline))
 
 
+def timeline_file_of(timeline: Source | Mapping[str, Any] | None) -> str | None:
+    """The file that a timeline is given by, if it is."""
+    return None if timeline is None or isinstance(timeline, Mapping) else fspath(timeline)
+
+
 def view_part(
     mode: str | None, *, separation: float | None, anaglyph: str | None, quilt: str | None, swap: bool
 ) -> dict[str, Any] | None:

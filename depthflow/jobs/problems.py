@@ -16,6 +16,18 @@ _NO_TABLE = ("model_type", "model_attributes_type", "dataclass_type", "dict_type
 _BRANCHES = {"str": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 """What pydantic adds to the path of a value that may be of several types."""
 
+_EXPECTED = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+}
+"""What pydantic's kinds of problems mean."""
+
 _BOUNDS = (
     ("exclusiveMinimum", "above"),
     ("minimum", "at least"),
@@ -142,6 +154,10 @@ def _branch(model: type[BaseModel], path: tuple[int | str, ...], prefix: tuple[s
     return bool(path) and path[-1] in _BRANCHES and path[-1] not in parent.get("properties", {})
 
 
+def _short(value: Any) -> bool:
+    return not isinstance(value, dict | list | tuple)
+
+
 def first_problem(
     error: ValidationError, model: type[BaseModel], source: str, *, prefix: tuple[str, ...] = ()
 ) -> tuple[str, str]:
@@ -165,6 +181,8 @@ def first_problem(
         path = path[:-1]
         tried = [p for p in problems if p["loc"][:-1] == path]
         wanted = " or ".join(_BRANCHES.get(str(p["loc"][-1]), "another kind") for p in tried)
+        if any(p["type"] == "finite_number" for p in tried):
+            wanted = _EXPECTED["finite_number"]
         problems = [problem, *(p for p in problems if p not in tried)]
     key = "".join(f"{step}." for step in path).removesuffix(".")
     hint = ""
@@ -175,6 +193,10 @@ def first_problem(
         hint = (f"did you mean {near[0]!r}? " if near else "") + f"known here: {', '.join(known)}"
     elif wanted:
         text = f"{wanted} is expected (got {problem['input']!r})"
+    elif problem["type"] in _EXPECTED:
+        got = problem["input"]
+        text = f"{_EXPECTED[problem['type']]} is expected" + (f" (got {got!r})" if _short(got) else "")
+        hint = _allowed(_node_at(model, prefix + path), got)
     elif problem["type"] in _NO_TABLE:
         text = f"a table with keys is expected (got {problem['input']!r})"
         hint = f"known here: {', '.join(sorted(_node_at(model, prefix + path).get('properties', {})))}"
@@ -183,7 +205,7 @@ def first_problem(
         text = text[:1].lower() + text[1:]
         got = problem.get("input")
         said = isinstance(got, str) and repr(got) in text
-        if "input" in problem and not isinstance(got, dict | list | tuple) and not said:
+        if "input" in problem and _short(got) and not said:
             text += f" (got {got!r})"
         cause = problem.get("ctx", {}).get("error")
         hint = getattr(cause, "hint", "") or _allowed(_node_at(model, prefix + path), problem.get("input"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +16,10 @@ Array = NDArray[np.float64]
 Kind = Literal["set", "add", "linear", "exponential", "sine", "cosine", "triangle", "noise"]
 
 MOST_CYCLES = 1000.0
+
+_WAVE = ("cycles", "phase", "bias", "final")
+_USED: dict[str, tuple[str, ...]] = {"set": (), "add": (), "linear": ("start",), "exponential": ("start",)}
+"""Beside parameter, kind, amount and fixed; all other kinds are waves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Component:
 
     def __post_init__(self) -> None:
         row = parameter(self.parameter)
+        used = _USED.get(self.kind, _WAVE)
+        for item in fields(self):
+            if item.name in ("start", *_WAVE) and item.name not in used and getattr(self, item.name) != item.default:
+                known = ", ".join(("amount", *used, "fixed"))
+                raise ValueError(f"a component of kind {self.kind!r} does not use {item.name!r}; it uses {known}")
         if self.kind == "exponential":
             for name in ("amount", "start"):
                 value = getattr(self, name)
