@@ -48,6 +48,37 @@ def test_the_users_own_motions_are_found(tmp_path: Path) -> None:
     refused(depthflow("motions", "show", "sway", cwd=tmp_path, **env), 2, "sway.toml: components.0.kind")
 
 
+@pytest.mark.parametrize("kind", ["motions", "presets"])
+def test_a_file_that_is_wrong_is_a_note_and_the_others_are_listed(kind: str, tmp_path: Path) -> None:
+    own, text = tmp_path / kind, paths.data("config", kind, "orbital.toml").read_text()
+    own.mkdir()
+    (own / "broken.toml").write_text("garbage")
+    (own / "latin.toml").write_bytes(b"description = '\xff'")
+    (own / "folder.toml").mkdir()
+    (own / "wrong.toml").write_text("colour = 3")
+    (own / "mine.toml").write_text(text)
+    (own / "My Look.toml").write_text(text)
+    env = {"DEPTHFLOW_CONFIG_DIR": str(tmp_path)}
+    everything = {file.stem for file in paths.data("config", kind).glob("*.toml")} | {"mine"}
+    done = depthflow(kind, "list", "--json", cwd=tmp_path, **env)
+    assert done.code == 0
+    assert {row["name"] for row in json.loads(done.out)} == everything
+    left_out = ["broken", "folder", "latin", "wrong", "My Look"]
+    notes = done.err.splitlines()
+    assert len(notes) == len(left_out)
+    for name, note in zip(left_out, notes, strict=True):
+        assert note.startswith("note: ")
+        assert str(own / f"{name}.toml") in note
+        assert "left out" in note
+    assert "begins with a letter or a digit" in notes[-1]
+    for_people = depthflow(kind, "list", cwd=tmp_path, **env)
+    assert (for_people.code, for_people.err) == (0, done.err)
+    assert "mine" in for_people.out
+    # By that name it cannot be asked for, and that is said; by its path it can.
+    refused(depthflow(kind, "show", "My Look", cwd=tmp_path, **env), 2, "My Look.toml is no", "rename it")
+    assert depthflow(kind, "show", str(own / "My Look.toml"), cwd=tmp_path, **env).code == 0
+
+
 def test_the_schema_is_the_published_one(tmp_path: Path) -> None:
     done = depthflow("make", "--schema", cwd=tmp_path)
     assert json.loads(done.out) == json_schema()

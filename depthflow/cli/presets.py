@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,27 +31,43 @@ Side = Annotated[int, typer.Option("--side", min=32, max=1920, help="Longer side
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
-def rows(kind: Kind) -> list[dict[str, Any]]:
-    """What is worth knowing of every motion or preset, in order of the names."""
-    from depthflow.jobs.library import apply_preset, load_motion, load_preset, motion_of, names
-    from depthflow.jobs.spec import JobSpec
+def rows(kind: Kind, *, warn: Callable[[str], None] = lambda _: None) -> list[dict[str, Any]]:
+    """What is worth knowing of every motion or preset, in order of the names.
+
+    Args:
+        warn: told which files are left out, and why.
+    """
+    from depthflow.errors import DepthFlowError
+    from depthflow.jobs.library import misnamed, names
 
     found: list[dict[str, Any]] = []
     for name, path in names(kind).items():
-        row: dict[str, Any] = {"name": name}
-        if kind == "motions":
-            motion = load_motion(str(path))
-            row |= {"description": motion.description, "relief": motion.relief, "loop": motion.loop}
-        else:
-            preset = load_preset(str(path))
-            spec = JobSpec.parse(apply_preset({"photo": "-"}, preset))
-            motion = motion_of(spec)
-            relief = motion.relief if spec.camera.relief is None else spec.camera.relief
-            loop = motion.loop if spec.motion.loop is None else spec.motion.loop
-            row |= {"description": preset.description, "motion": spec.motion.name, "relief": relief}
-            row |= {"loop": loop and spec.timeline is None, "seconds": spec.outputs[0].duration}
-        found.append({**row, "path": str(path)})
+        try:
+            found.append({"name": name, **_row(kind, path), "path": str(path)})
+        except DepthFlowError as error:
+            warn(f"{name} is left out: {error.message}")
+    for file, reason in misnamed(kind).items():
+        warn(f"{file} is left out: {reason}")
     return found
+
+
+def _row(kind: Kind, path: Path) -> dict[str, Any]:
+    from depthflow.jobs.library import apply_preset, load_motion, load_preset, motion_of
+    from depthflow.jobs.spec import JobSpec
+
+    if kind == "motions":
+        motion = load_motion(str(path))
+        return {"description": motion.description, "relief": motion.relief, "loop": motion.loop}
+    preset = load_preset(str(path))
+    spec = JobSpec.parse(apply_preset({"photo": "-"}, preset))
+    motion = motion_of(spec)
+    return {
+        "description": preset.description,
+        "motion": spec.motion.name,
+        "relief": motion.relief if spec.camera.relief is None else spec.camera.relief,
+        "loop": (motion.loop if spec.motion.loop is None else spec.motion.loop) and spec.timeline is None,
+        "seconds": spec.outputs[0].duration,
+    }
 
 
 def markdown(kind: Kind) -> str:
@@ -62,6 +80,10 @@ def markdown(kind: Kind) -> str:
     return "\n".join(lines)
 
 
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "loop" if value else "one way"
@@ -72,7 +94,7 @@ def _list(kind: Kind, as_json: bool, as_markdown: bool) -> None:
     if as_json:
         import json
 
-        print(json.dumps(rows(kind), indent=2, ensure_ascii=False))
+        print(json.dumps(rows(kind, warn=_note), indent=2, ensure_ascii=False))
         return
     if as_markdown:
         print(markdown(kind))
@@ -81,7 +103,7 @@ def _list(kind: Kind, as_json: bool, as_markdown: bool) -> None:
     from rich.table import Table
 
     table = Table("name", "relief", "", "what it does", box=None, pad_edge=False, header_style="bold")
-    for row in rows(kind):
+    for row in rows(kind, warn=_note):
         table.add_row(row["name"], _cell(row["relief"]), _cell(row["loop"]), row["description"])
     Console().print(table)
 

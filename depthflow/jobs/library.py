@@ -24,6 +24,7 @@ from depthflow.toml_file import read_toml
 Kind = Literal["motions", "presets"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAME_RULE = "a name has up to 64 letters, digits, - and _, and begins with a letter or a digit"
 _MAX_BYTES = 1 << 20
 _NO_PARTS = ("version", "photo", "seed", "preset", "outputs", "audio")
 PARTS = (*(name for name in JobSpec.model_fields if name not in _NO_PARTS), "output")
@@ -70,6 +71,12 @@ def names(kind: Kind) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def misnamed(kind: Kind) -> dict[Path, str]:
+    """Files of the user's folder whose names are none, sorted, and why."""
+    files = sorted(folders(kind)[0].glob("*.toml"))
+    return {file: f"{file.name}: {_NAME_RULE}" for file in files if not _NAME.fullmatch(file.stem)}
+
+
 def find(kind: Kind, name: str) -> Path:
     """The file of a name, or the file itself when `name` is a path.
 
@@ -88,6 +95,9 @@ def find(kind: Kind, name: str) -> Path:
         other: Kind = "presets" if kind == "motions" else "motions"
         if name in names(other):
             raise UsageError(f"{name!r} is a {other[:-1]}, not a {kind[:-1]}", f"--{other[:-1]} {name}")
+        file = folders(kind)[0] / f"{name}.toml"
+        if not _NAME.fullmatch(name) and paths.is_file(file):
+            raise UsageError(f"{file.name} is no {kind[:-1]}: {_NAME_RULE}", f"rename it, or name the file: {file}")
         raise UnknownNameError(kind[:-1], name, known)
     return known[name]
 
