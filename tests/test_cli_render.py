@@ -97,6 +97,15 @@ def test_every_documented_option_reaches_the_job_and_the_file(photo: Path, depth
     assert done.event("done")["outputs"][0]["encoder"] == "libx264"
 
 
+def test_two_of_what_does_not_add_up_are_refused(photo: Path) -> None:
+    for twice in (("--motion", "zoom", "--motion", "spin"), ("--loop", "--once"), ("-o", "a.mp4", "--output", "b.mp4")):
+        done = depthflow("render", photo.name, *twice, "--print-job", cwd=photo.parent)
+        refused(done, 2, "can be given only once", twice[-1] if len(twice) == 2 else twice[-2])
+    again = ("--fps", "5", "--effect", "fog", "--fps", "6", "--effect", "grain")
+    done = depthflow("render", photo.name, *again, "--print-job", cwd=photo.parent)
+    assert (done.code, "fps = 6.0" in done.out) == (0, True), "of other options the last one counts"
+
+
 def test_an_option_wins_over_the_preset_and_the_preset_over_the_settings(photo: Path, depth_map: Path) -> None:
     (photo.parent / "mine.toml").write_text("[output]\nfps = 5\nduration = 0.4\n[camera]\nzoom = 2.0\n")
     done = depthflow(

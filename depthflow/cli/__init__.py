@@ -18,6 +18,7 @@ from depthflow.cli import cache, config, daemon, doctor, effects, make, models, 
 from depthflow.cli.depth import depth
 from depthflow.cli.inspect import inspect
 from depthflow.cli.job_control import cancel, pause, priority, resume, retry
+from depthflow.cli.job_options import OnceCommand
 from depthflow.cli.job_show import show
 from depthflow.cli.jobs import jobs
 from depthflow.cli.layers import layers
@@ -67,7 +68,7 @@ def _options(
             raise typer.Exit(2)
 
 
-app.command(epilog=EXIT_CODES)(render.render)
+app.command(epilog=EXIT_CODES, cls=OnceCommand)(render.render)
 app.command(epilog=EXIT_CODES)(depth)
 app.command(epilog=EXIT_CODES)(layers)
 app.command()(make.make)
@@ -75,7 +76,8 @@ app.command()(inspect)
 app.command(epilog=EXIT_CODES)(watch.watch)
 app.command()(doctor.doctor)
 app.command()(tui.tui)
-for command in (submit, jobs, show, tail, cancel, retry, pause, resume, priority):
+app.command(epilog=EXIT_CODES, rich_help_panel="Jobs of the daemon", cls=OnceCommand)(submit)
+for command in (jobs, show, tail, cancel, retry, pause, resume, priority):
     app.command(epilog=EXIT_CODES, rich_help_panel="Jobs of the daemon")(command)
 app.add_typer(presets.presets, name="presets")
 app.add_typer(presets.motions, name="motions")

@@ -6,12 +6,14 @@ import functools
 import inspect
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from depthflow.cli import depth_options
 from depthflow.cli.panels import DEPTH, EFFECTS, MACHINE, OUTPUT, SCENE, option
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from depthflow.jobs.spec import JobSpec
 
 PIVOT = "DEPTH|nearest|surface"
+
+_ONCE = ("output", "preset", "motion", "loop", "timeline", "caption", "watermark")
+"""Options of which two might be thought to add up, or that contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,23 @@ class Wanted:
             return job
         outputs = [job.outputs[0].model_copy(update={"path": str(item.output)}), *job.outputs[1:]]
         return job.with_(outputs=outputs)
+
+
+class OnceCommand(TyperCommand):
+    """A command some of whose options are refused when given twice; of the others the last one counts, so that what a
+    script gives can be given anew.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from depthflow.errors import UsageError
+
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        given = Counter(parameter.name for parameter in order)
+        for parameter in self.params:
+            if parameter.name in _ONCE and given[parameter.name] > 1:
+                names = " and ".join((*parameter.opts[-1:], *parameter.secondary_opts[:1]))
+                raise UsageError(f"{names} can be given only once", "leave all but one of them out")
+        return super().parse_args(ctx, args)
 
 
 def takes_job_options(command: Callable[..., None], *, first: Callable[[], None] = lambda: None) -> Callable[..., None]:
