@@ -156,7 +156,9 @@ def _caption(
     scale = height / (largest * size[1])  # of the pixels here to those of the frame
     used, font, text = _fitted(asked, height, spec.font, align, wide * scale, high * scale, warn)
     if used < height:
-        warn(f"caption: it does not fit into the frame; {largest * used / height:.2g} instead of its size {largest:g}")
+        warn(
+            f"caption: it does not fit into the frame at size {largest:g} and is drawn at {largest * used / height:.2g}"
+        )
     border = round(2.5 * _SHADOW * used) + 1
     letters = _letters(text, font, align, border)
     red, green, blue = _colour(spec.colour)
