@@ -103,8 +103,8 @@ def test_its_steps_make_a_daemon_that_makes_a_video(tmp_path: Path, photo: Path,
     check = [scripts / "depthflow", "daemon", "status"]
     assert subprocess.run(check, env=env, cwd=tmp_path, capture_output=True).returncode == 3
     with subprocess.Popen([scripts / "depthflowd"], env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
         try:
-            assert daemon.stderr is not None
             for line in daemon.stderr:
                 if "watching" in line:
                     break
@@ -120,5 +120,6 @@ def test_its_steps_make_a_daemon_that_makes_a_video(tmp_path: Path, photo: Path,
                     break
         finally:
             daemon.terminate()
+            daemon.stderr.read()  # it has more to say, and would miss whoever listens
     assert daemon.returncode == 0
     assert pixels(tmp_path / "videos" / "cat.mp4").shape == (4, 48, 64, 3)
