@@ -10,7 +10,7 @@ import pytest
 
 from depthflow.errors import UsageError
 from depthflow.jobs.animation import animation_of, motion_notes
-from depthflow.jobs.library import load_timeline, resolve, timeline_data
+from depthflow.jobs.library import load_timeline, names, resolve, timeline_data
 from depthflow.jobs.spec import JobSpec, motion_schema, timeline_schema
 from depthflow.scene.camera import Camera
 from depthflow.scene.component import Component
@@ -336,6 +336,20 @@ def test_what_has_no_effect_is_a_note():
     assert note.endswith("key 0: at '3s' is after the end, which is at 2 s")
     (note,) = notes(("x", "set", "0s"), ("y", "set", "0s"), ("x", "set", "1s"))
     assert note == "timeline: 2 tracks set 'x', and the last one replaces the others"
+
+
+def test_a_motion_that_jumps_is_a_note(tmp_path):
+    def notes(text, **timing):
+        file = tmp_path / "own.toml"
+        file.write_text(f'{text}\n[[components]]\nparameter = "x"\nkind = "linear"\namount = 0.2\n')
+        return motion_notes(resolve(JobSpec.parse({"photo": "a.jpg", "motion": {"name": str(file), **timing}})))
+
+    (note,) = notes("")
+    assert "does not end where it begins" in note
+    for quiet in (notes("loop = false"), notes("", loop=False), notes("", strength=0.0)):
+        assert quiet == []
+    for name in names("motions"):
+        assert motion_notes(resolve(JobSpec.parse({"photo": "a.jpg", "motion": {"name": name}}))) == []
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.scene import evaluate
 from depthflow.scene.camera import Camera
 from depthflow.scene.keys import Laid, Track
-from depthflow.scene.motion import Motion, Timing, rounds, values
+from depthflow.scene.motion import Motion, Timing, closes, rounds, values
 from depthflow.scene.timeline import Timeline
 
 MOST_FRAMES = 2_000_000
@@ -97,17 +97,27 @@ def animation_of(
 
 
 def motion_notes(spec: JobSpec) -> list[str]:
-    """What of the motion and the timeline has no effect, lines for people.
+    """What of the motion and the timeline has no effect or not the one that is meant, lines for people.
 
     Args:
         spec: resolved.
     """
-    notes = [*_pivot_notes(spec), *_replaced("motion", spec.motion.tracks or ())]
+    notes = [*_jumps(spec), *_pivot_notes(spec), *_replaced("motion", spec.motion.tracks or ())]
     if spec.timeline is not None:
         notes += _replaced("timeline", spec.timeline.tracks)
         for output in spec.outputs:
             notes += _late(spec.timeline, output)
     return list(dict.fromkeys(notes))
+
+
+def _jumps(spec: JobSpec) -> Iterator[str]:
+    motion = motion_of(spec)
+    loops = motion.loop and spec.motion.loop is not False
+    if loops and not closes(motion, strength=spec.motion.strength, seed=spec.seed):
+        yield (
+            "the motion counts as one that loops, but does not end where it begins: it jumps; with loop = false in its "
+            "file it goes one way, or there and back where the clip loops"
+        )
 
 
 def _replaced(where: str, tracks: Sequence[Track]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthflow.scene import evaluate
-from depthflow.scene.camera import Camera
+from depthflow.scene.camera import Camera, matrix
 from depthflow.scene.component import Component
 from depthflow.scene.easing import easing
 from depthflow.scene.keys import Track
@@ -169,6 +169,15 @@ def pose(motion: Motion, rest: Camera, t: float, *, strength: float = 1.0, seed:
     """The camera at time t."""
     found = values(motion, rest, np.array([t], np.float64), strength=strength, seed=seed)
     return evaluate.cameras(evaluate.limited(found), 1)[0]
+
+
+def closes(motion: Motion, *, strength: float = 1.0, seed: int = 0) -> bool:
+    """Whether a round ends where it begins; whole turns and whole mirrored pairs of photos look alike."""
+    if isinstance(motion.pivot, str):
+        motion = replace(motion, pivot=0.5)
+    first, last = (pose(motion, Camera(), t, strength=strength, seed=seed) for t in (0.0, 1.0))
+    slid = np.array([last.scroll_x - first.scroll_x, last.scroll_y - first.scroll_y])
+    return bool(np.allclose(matrix(first), matrix(last), atol=1e-6) and np.allclose(np.cos(np.pi * slid), 1.0))
 
 
 def poses(motion: Motion, rest: Camera, timing: Timing, *, strength: float = 1.0, seed: int = 0) -> Iterator[Camera]:
