@@ -327,6 +327,16 @@ def test_better_quality_makes_larger_files(tmp_path: Path) -> None:
         assert sizes[0] < sizes[1] < sizes[2], name
 
 
+def test_openh264_heeds_the_quality_and_the_rate_factor(tmp_path: Path) -> None:
+    def size(**more: int) -> int:
+        path = tmp_path / "clip.mp4"
+        return write(path, moving(128, 96, 6), encoder="libopenh264", overwrite=True, **more).bytes
+
+    sizes = [size(quality=quality) for quality in (1, 20, 50, 75, 95)]
+    assert sorted(set(sizes)) == sizes
+    assert size(crf=45) < size(crf=25) < size(crf=0)
+
+
 def test_presets() -> None:
     assert ENCODERS["libx264"].speed(None) == {"preset": "veryfast"}
     assert ENCODERS["libx264"].speed("slow") == {"preset": "slow"}

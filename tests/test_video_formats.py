@@ -387,6 +387,16 @@ def test_a_bit_rate_is_the_average(tmp_path: Path, name: str, bitrate: int) -> N
     assert 0.9 * bitrate < facts.bytes * 8 / facts.duration <= bitrate
 
 
+def test_openh264_keeps_to_limits_too(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    free = write(path, _lively(30), encoder="libopenh264").bytes
+    # Its steps are whole numbers, each 12 % or so.
+    fitted = write(path, _lively(30), encoder="libopenh264", target_bytes=free // 2, overwrite=True)
+    assert 0.8 * (free // 2) < fitted.bytes <= free // 2
+    rated = write(path, _lively(30), encoder="libopenh264", bitrate=400_000, overwrite=True)
+    assert 0.8 * 400_000 < rated.bytes * 8 / rated.duration <= 400_000
+
+
 def test_what_a_limit_costs_is_told(tmp_path: Path) -> None:
     def note(name: str, **limits: Any) -> str:
         format_ = FORMATS[name]

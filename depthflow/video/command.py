@@ -238,6 +238,9 @@ def _coding(
         options[encoder.knob] = f"{level:g}"
     if "qp_i" in options:
         options["qp_p"] = options["qp_i"]
+    if "qmax" in options:
+        # OpenH264 keeps to its bit rate wherever these leave it room, and always has one: 2 Mbit/s.
+        options["qmin"] = options["qmax"]
     if format_.name == "prores":
         options["profile:v"] = "3"
     elif format_.name == "prores4444":
