@@ -192,6 +192,18 @@ def test_posters_from_the_command_line(photo: Path, depth_map: Path) -> None:
     refused(depthflow("render", photo, "-o", "x.png", *common, cwd=photo.parent), 2, "x.png: one file", "--poster")
 
 
+def test_percent_signs_in_the_photos_name(photo: Path, depth_map: Path) -> None:
+    for name in ("100%", "a%d"):
+        odd = photo.with_name(f"{name}.png")
+        shutil.copy(photo, odd)
+        for output in ({"poster": 0.0}, {"poster": 0.0, "path": str(photo.parent / "d%d" / f"{name}.png")}):
+            (made,) = make(job(odd, depth_map, output)).outputs
+            assert made.path.is_file()
+        (made,) = make(job(odd, depth_map, {"format": "png"})).outputs
+        assert made.path == photo.with_name(f"{name}-frames")
+        assert list(listing(made.path)) == [f"frame_0000{number}.png" for number in (1, 2, 3, 4)]
+
+
 # -- sequences ------------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from depthflow.video.colour import exact_rate, matrix_for
 from depthflow.video.encode import VideoWriter
 from depthflow.video.encoder_table import ENCODERS
 from depthflow.video.encoders import choose_encoder
-from depthflow.video.formats import FORMATS, check_output, even_size, format_for
+from depthflow.video.formats import FORMATS, check_output, even_size, format_for, numbered
 from depthflow.video.probe import probe
 
 TRUTH = np.array(COLOURS)
@@ -473,6 +473,21 @@ def test_a_pattern_of_jpg_images(tmp_path: Path) -> None:
     with Image.open(tmp_path / "shot 50%_002.jpg") as image:
         assert image.format == "JPEG"
         np.testing.assert_allclose(patch_colours(np.asarray(image)), TRUTH, atol=3)
+
+
+@pytest.mark.parametrize("name", ["100%", "a%d", "%", "50%%d_%2d"])
+def test_percent_signs_in_names_that_are_no_patterns(tmp_path: Path, name: str) -> None:
+    still = tmp_path / "d%d" / f"{name}.png"
+    assert write(still, [patches(64, 48)], "png", still=True).path == still
+    write(tmp_path / name, [patches(64, 48)] * 2, "png")
+    folder = [name, f"{name}/frame_00001.png", f"{name}/frame_00002.png"]
+    assert everything(tmp_path) == sorted(["d%d", f"d%d/{name}.png", *folder])
+
+
+def test_what_a_pattern_is() -> None:
+    assert numbered("a_%05d.png") == ("a_", 5, ".png")
+    assert numbered("50%%_%d%%.png") == ("50%_", 1, "%.png")
+    assert not any(map(numbered, ("a.png", "50%.png", "%%05d.png", "%d_%d.png", "50%_%d.png", "%s_%d")))
 
 
 def test_transparent_png_images(tmp_path: Path) -> None:

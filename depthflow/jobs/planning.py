@@ -115,6 +115,7 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
             format=info,
             encoder=encoder,
             frames=len(output.shown),
+            still=output.poster is not None,
             quality=output.quality,
             crf=output.crf,
             preset=output.encoder_preset,

@@ -17,8 +17,7 @@ from depthflow.errors import UnknownNameError, UsageError
 
 Kind = Literal["video", "animation", "images"]
 
-NUMBERED = re.compile(r"%0?(\d*)d")
-"""The place of the frame number in a name such as frame_%05d.png."""
+_NUMBERED = re.compile(r"((?:[^%]|%%)*)%0?(\d*)d((?:[^%]|%%)*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,17 +260,36 @@ def check_output(
         _check_images(format, path, frames)
 
 
+def is_image_file(path: str | PurePath, format: FormatInfo) -> bool:  # noqa: A002
+    """A path of images is a file's or a pattern's, as it ends in the format's suffix; any other is a folder's."""
+    return PurePath(path).suffix.lower() in format.suffixes
+
+
+def numbered(name: str) -> tuple[str, int, str] | None:
+    """What a pattern such as frame_%05d.png has before its number, the number's digits, and what comes after.
+
+    None if the name is no pattern: that has one such place, and any other percent sign twice.
+    """
+    match = _NUMBERED.fullmatch(name)
+    if match is None:
+        return None
+    return match[1].replace("%%", "%"), int(match[2] or 1), match[3].replace("%%", "%")
+
+
 def _check_images(format: FormatInfo, path: str, frames: int | None) -> None:  # noqa: A002
-    name = PurePath(path).name
-    places = NUMBERED.findall(name)
-    if len(places) > 1 or name.replace("%%", "").count("%") > len(places):
-        raise UsageError(f"{path}: a pattern has one %05d and no other percent sign")
-    if not places and PurePath(path).suffix.lower() in format.suffixes and frames != 1:
-        stem = PurePath(path).stem
+    name, stem = PurePath(path).name, PurePath(path).stem
+    if frames == 1 or not is_image_file(path, format) or numbered(name):
+        return
+    if "%" in name:
+        whole = stem.replace("%", "%%")
         raise UsageError(
-            f"{path}: one file cannot hold {'many' if frames is None else frames} {name_of_images(format)}",
-            f"name a folder or a pattern such as {stem}_%05d{format.suffix}; or make one still with --poster 0",
+            f"{path}: a pattern has one %05d and no other percent sign",
+            f"write others twice, such as {whole}_%05d{format.suffix}; or name a folder",
         )
+    raise UsageError(
+        f"{path}: one file cannot hold {'many' if frames is None else frames} {name_of_images(format)}",
+        f"name a folder or a pattern such as {stem}_%05d{format.suffix}; or make one still with --poster 0",
+    )
 
 
 def name_of_images(format: FormatInfo) -> str:  # noqa: A002

@@ -9,7 +9,7 @@ from pathlib import Path
 from depthflow.errors import FFmpegError
 from depthflow.video.command import Frames
 from depthflow.video.facts import VideoFacts
-from depthflow.video.formats import NUMBERED, FormatInfo
+from depthflow.video.formats import FormatInfo, is_image_file, numbered
 from depthflow.video.probe_images import probe_images
 from depthflow.video.workfile import WorkPlace, check_free, check_images, publish_file, publish_images
 
@@ -31,18 +31,19 @@ class ImagePlan:
     single: Path | None = None
 
     @classmethod
-    def of(cls, path: Path, format_: FormatInfo, frames: int | None) -> ImagePlan | None:
-        """The plan for a path; None for formats that are one file anyway."""
+    def of(cls, path: Path, format_: FormatInfo, *, still: bool = False) -> ImagePlan | None:
+        """The plan for a path; None for formats that are one file anyway.
+
+        Args:
+            still: the path is a single file's, and no pattern whatever it looks like.
+        """
         if format_.kind != "images":
             return None
-        match = NUMBERED.search(path.name)
-        if match:
-            before, after = path.name[: match.start()], path.name[match.end() :]
-            after = after if "." in after else after + format_.suffix
-            return cls(path.parent, before.replace("%%", "%"), int(match[1] or 1), after.replace("%%", "%"))
-        if frames == 1 and path.suffix.lower() in format_.suffixes:
-            return cls(path.parent, path.stem, 0, path.suffix, single=path)
-        return cls(path, "frame_", 5, format_.suffix)
+        if not is_image_file(path, format_):
+            return cls(path, "frame_", 5, format_.suffix)
+        if not still and (pattern := numbered(path.name)):
+            return cls(path.parent, *pattern)
+        return cls(path.parent, path.stem, 0, path.suffix, single=path)
 
     @property
     def anchor(self) -> Path:
