@@ -29,6 +29,7 @@ from depthflow.video.colour import exact_rate, matrix_for
 from depthflow.video.encode import VideoWriter
 from depthflow.video.encoder_table import ENCODERS
 from depthflow.video.encoders import choose_encoder
+from depthflow.video.fit import Scale, search
 from depthflow.video.formats import FORMATS, check_output, even_size, format_for, numbered
 from depthflow.video.probe import probe
 
@@ -385,6 +386,16 @@ def test_a_bit_rate_is_the_average(tmp_path: Path, name: str, bitrate: int) -> N
     path = tmp_path / f"clip{FORMATS[name].suffix}"
     facts = write(path, _lively(30), name, bitrate=bitrate)
     assert 0.9 * bitrate < facts.bytes * 8 / facts.duration <= bitrate
+
+
+def test_a_search_ends_where_files_hardly_shrink() -> None:
+    scale = Scale(start=20, best=2, worst=100, step=1, slope=0.05)
+    slow = search(lambda value: round(10_000 - 40 * value), scale, 6500, fill=False)
+    assert 0.95 * 6500 < slow.size <= 6500
+    bent = search(lambda value: 100 if value > 95 else round(10_000 - 80 * value), scale, 4000, fill=False)
+    assert 0.95 * 4000 < bent.size <= 4000
+    assert search(lambda value: 100 if value == 100 else 10_000, scale, 200, fill=False).size == 100
+    assert search(lambda _: 10_000, scale, 200, fill=False).size == 10_000
 
 
 def test_openh264_keeps_to_limits_too(tmp_path: Path) -> None:
