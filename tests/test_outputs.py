@@ -19,6 +19,7 @@ from video_samples import psnr, seen
 import depthflow as depthflow_package
 from depthflow.errors import Cancelled, OutputError, UsageError
 from depthflow.images import load_photo
+from depthflow.jobs.embedded import job_of, template
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
 from depthflow.jobs.transparency import colour_and_opacity, put_together
@@ -91,7 +92,7 @@ def test_videos_that_cannot_be_made_again(video: Path, photo: Path) -> None:
     cwd = photo.parent
     photo.unlink()
     done = depthflow("render", "--like", video.name, cwd=cwd)
-    refused(done, 3, "its photo, photo.png, is neither beside it nor in the current folder", "--like VIDEO PHOTO")
+    refused(done, 3, "its photo, photo.png, is neither beside it nor in the current folder", "--like FILE PHOTO")
     Image.new("RGB", (8, 8)).save(cwd / "plain.png")
     refused(depthflow("render", "--like", "plain.png", cwd=cwd), 3, "plain.png: carries no job")
     refused(depthflow("render", "--like", "gone.mp4", cwd=cwd), 3, "gone.mp4: no such file")
@@ -137,6 +138,43 @@ def test_every_container_that_has_a_place_carries_the_job(photo: Path, depth_map
     (output,) = found["outputs"]
     assert output["format"] == {"a.mov": "prores", "a.webm": "webm"}.get(name, "mp4")
     assert "path" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("one.gif", {}), ("one.webp", {}), ("one.apng", {}), ("one.avif", {}), ("one", {"format": "png"}),
+        ("one_%02d.jpg", {}), ("one.png", {"poster": 0.25}), ("one.jpg", {"poster": 0.25}),
+        ("one.webp", {"poster": 0.25}), ("one.avif", {"poster": 0.25}),
+    ],
+)  # fmt: skip
+def test_animations_and_images_carry_it_too(photo: Path, depth_map: Path, name: str, more: dict[str, Any]) -> None:
+    folder = photo.parent
+    shutil.copy(depth_map, folder / "ball.png")
+    make(job(photo, folder / "ball.png", {**more, "path": str(folder / name)}, motion={"name": "horizontal"}))
+    result = folder / name.replace("%02d", "01")
+    spec = job_of(result)
+    assert (spec.photo, spec.depth.file, spec.motion.name) == ("photo.png", "ball.png", "horizontal")
+    parts: dict[str, dict[str, Any]] = {"depth": {}, "motion": {}, "output": {}}
+    data = template(result, parts, photo=None, audio=False)
+    data["outputs"][0]["path"] = str(folder / name.replace("one", "two"))
+    make(JobSpec.parse(data))
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    first = {name: data for name, data in found.items() if name.startswith("one")}
+    assert first
+    assert first == {name.replace("two", "one"): data for name, data in found.items() if name.startswith("two")}
+    assert not any(str(folder).encode() in data for data in first.values())
+
+
+def test_a_still_knows_its_clip(photo: Path, depth_map: Path) -> None:
+    still = photo.with_name("still.png")
+    make(job(photo, depth_map, {"path": str(still), "poster": 0.25}))
+    again = ("render", "--like", still, "--depth", depth_map, "-q")
+    assert depthflow(*again, "-o", "clip.mp4", cwd=photo.parent).code == 0
+    assert len(pixels(photo.with_name("clip.mp4"))) == 4
+    assert depthflow(*again, "-o", "still.webp", cwd=photo.parent).code == 0
+    with Image.open(photo.with_name("still.webp")) as image:
+        assert getattr(image, "n_frames", 1) == 1
 
 
 def test_of_several_outputs_each_video_carries_its_own(photo: Path, depth_map: Path) -> None:

@@ -1,4 +1,4 @@
-"""`depthflow inspect`: what a video is, and the job that made it."""
+"""`depthflow inspect`: what a video, an animation or a still is, and the job that made it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an animation, or a folder of images.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an image, or a folder of images.")],
     job: Annotated[bool, typer.Option("--job", help="Print the job that made it, as TOML for depthflow make.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

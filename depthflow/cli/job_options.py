@@ -182,7 +182,7 @@ def wanted(
     ] = None,
     like: Annotated[
         Path | None,
-        option(OUTPUT, "--like", help="Make the job in this video again; options change it.", metavar="VIDEO"),
+        option(OUTPUT, "--like", help="Make the job in this video or image again; options change it.", metavar="FILE"),
     ] = None,
     audio: Annotated[
         Path | None, option(OUTPUT, "--audio", help="Sound file to lay under the video.", metavar="FILE")
@@ -318,7 +318,7 @@ def wanted(
 
     photos = [*(photos or ()), *([] if listed is None else _listed(listed))]
     if not photos and like is None:
-        raise UsageError("no photo is named", "name one, such as photo.jpg; or --like VIDEO, which knows its photo")
+        raise UsageError("no photo is named", "name one, such as photo.jpg; or --like FILE, which knows its photo")
     batch = bool(photos) and (is_batch(photos) or listed is not None)
     photos = expanded(photos)
     if batch and depth is not None:

@@ -1,4 +1,4 @@
-"""The job that is written into a video: puts it into a text, reads it back, and lets it be made again."""
+"""The job that is written into a result: puts it into a text, reads it back, and lets it be made again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _MARK = "DepthFlow "
 
 
 def embedded(spec: JobSpec, output: OutputSpec, format_name: str) -> str:
-    """What a video's comment says: the job of this one output, without the folders of this computer."""
+    """What a result's comment says: the job of this one output, without the folders of this computer."""
     named = output.model_copy(update={"format": format_name})
     return f"{_MARK}{spec.only(named).shareable().canonical()}"
 
 
 def read_embedded(metadata: Mapping[str, str], source: Path) -> JobSpec | None:
-    """The job in a video's texts; None if there is none.
+    """The job in a file's texts; None if there is none.
 
     Raises:
         InputError: the job is of another version, or damaged.
@@ -36,10 +36,10 @@ def read_embedded(metadata: Mapping[str, str], source: Path) -> JobSpec | None:
 
 
 def job_of(file: Path) -> JobSpec:
-    """The job that a video was made from.
+    """The job that a video, an animation, a still or a folder of images was made from.
 
     Raises:
-        InputError: it is no video, or carries no job that can be read.
+        InputError: it is none of these, or carries no job that can be read.
     """
     from depthflow.video.probe import probe
 
@@ -47,7 +47,8 @@ def job_of(file: Path) -> JobSpec:
     if spec is None:
         raise InputError(
             f"{file}: carries no job",
-            "DepthFlow writes one into mp4, mov, mkv and webm; other programs drop it when they write the file anew",
+            "DepthFlow writes one into its results, of a sequence into the first image; other programs drop it when "
+            "they write the file anew",
         )
     return spec
 
@@ -58,10 +59,10 @@ _PLAYED = ("strength", "phase", "cycles", "period", "reverse", "hold")
 
 
 def template(file: Path, parts: Mapping[str, Mapping[str, Any]], *, photo: str | None, audio: bool) -> dict[str, Any]:
-    """The job of a video as plain data, ready for options to be laid over it (see `api.build_spec`).
+    """The job in a file as plain data, ready for options to be laid over it (see `api.build_spec`).
 
-    The files that it names are looked for beside the video, then in the current folder. What an option replaces is
-    taken out where both together would contradict.
+    The files that it names are looked for beside it, then in the current folder. What an option replaces is taken out
+    where both together would contradict.
 
     Args:
         parts: the options: depth, motion, output and so on, each with its keys; None is not given.
@@ -74,7 +75,7 @@ def template(file: Path, parts: Mapping[str, Mapping[str, Any]], *, photo: str |
     spec = job_of(file)
     job = spec.to_dict()
     given = {part: {key for key, value in values.items() if value is not None} for part, values in parts.items()}
-    job["photo"] = photo or _found(spec.photo, file, "photo", "name it: depthflow render --like VIDEO PHOTO")
+    job["photo"] = photo or _found(spec.photo, file, "photo", "name it: depthflow render --like FILE PHOTO")
     if spec.audio is not None and not audio:
         job["audio"] = _found(spec.audio, file, "sound file", "name it with --audio")
     depth = job["depth"]
@@ -113,6 +114,20 @@ def _make_way(output: dict[str, Any], given: set[str], options: Mapping[str, Any
     if "format" in given or "poster" in given or not fits:
         for key in ("format", "encoder", "encoder_preset"):
             output.pop(key, None)
+    if "poster" not in given and _asks_for_a_video(options):
+        output.pop("poster", None)
+
+
+def _asks_for_a_video(options: Mapping[str, Any]) -> bool:
+    from depthflow.video.formats import format_for
+
+    path, name = options.get("path"), options.get("format")
+    if path is None and name is None:
+        return False
+    try:
+        return format_for(path, name).kind == "video"
+    except UsageError:  # said later, and better
+        return False
 
 
 def _found(name: str, video: Path, what: str, hint: str) -> str:

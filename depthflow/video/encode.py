@@ -18,13 +18,14 @@ from depthflow.errors import FFmpegError, InputError, OutputError, SystemError_,
 from depthflow.video import finish
 from depthflow.video.colour import Matrix, PixelFormat, exact_rate, frame_bytes, matrix_for
 from depthflow.video.command import AUDIO_BITS, TEXT_KEYS, Frames, Stereo, Target, encode_command, master_command
+from depthflow.video.comments import room_for, write_comment
 from depthflow.video.encoders import EncoderChoice
 from depthflow.video.facts import VideoFacts
 from depthflow.video.formats import FormatInfo, check_output
 from depthflow.video.images import ImagePlan
 from depthflow.video.pipe import FramePipe
 from depthflow.video.probe import Depth, has_sound, is_silent
-from depthflow.video.workfile import WorkPlace, check_free
+from depthflow.video.workfile import WorkPlace, check_free, explain
 
 
 class VideoWriter:
@@ -48,7 +49,8 @@ class VideoWriter:
             of `colour.matrix_for`, planes one after another.
         audio: a sound file to lay under it, padded with silence or cut to the video's length;
             frames must be given then.
-        metadata: texts such as comment and title; formats without a place for them leave them out.
+        metadata: texts such as comment and title; formats without a place for them leave them out. Animations and
+            images have one for the comment: that of a sequence is in its first image.
         bitrate: bits a second of the pictures, on average; the file comes just below it, whatever the quality.
         target_bytes: the file must not become larger; if it would, it comes just below.
             Both keep the frames in a lossless file meanwhile, and encode them as often as it takes.
@@ -126,6 +128,7 @@ class VideoWriter:
             raise UsageError(f"{encoder.name} makes {encoder.codec}, and {format.name} needs {format.codec}")
         self._frames = Frames(pixel_format, width, height, exact_rate(fps), matrix or matrix_for(height), count=frames)
         self._frame_bytes = frame_bytes(pixel_format, width, height)
+        self._comment = (metadata or {}).get("comment", "") if format.kind != "video" else ""
         self._images = ImagePlan.of(self.path, format, still=still)
         target = Target(
             file=self.path,
@@ -292,13 +295,29 @@ class VideoWriter:
                 self._work,
                 limit,
                 fill=fill,
+                extra=room_for(self._comment, self.format.suffix) if self._comment else 0,
                 poll=self._poll,
             )
             self._master.unlink()
+        if self._comment:
+            self._write_comment()
         if self._images is not None:
             return self._images.verified(self._work, frames)
         facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg)
         return replace(facts, path=self.path)
+
+    def _write_comment(self) -> None:
+        if self._images is not None:
+            file, spare = min(self._work.path.iterdir(), default=None), self._work.path / "comment.part"
+        else:
+            file, spare = self._work.path, self._work.beside(self.path.suffix)
+        try:
+            if file is not None:
+                write_comment(file, self._comment, spare)
+        except OSError as error:
+            raise explain(error, self.path) from error
+        except ValueError as error:
+            raise FFmpegError(f"what ffmpeg made cannot be read back: {error}") from None
 
     def _publish(self, facts: VideoFacts) -> VideoFacts:
         if self._images is not None:

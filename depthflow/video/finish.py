@@ -27,7 +27,15 @@ Poll = Callable[[], None]
 
 
 def from_master(
-    ffmpeg: str, frames: Frames, target: Target, work: WorkPlace, limit: int | None, *, fill: bool, poll: Poll
+    ffmpeg: str,
+    frames: Frames,
+    target: Target,
+    work: WorkPlace,
+    limit: int | None,
+    *,
+    fill: bool,
+    poll: Poll,
+    extra: int = 0,
 ) -> str:
     """Make the file from the lossless one in `frames.file`.
 
@@ -35,6 +43,7 @@ def from_master(
         work: the place of more hidden files.
         limit: bytes that it must not exceed; None for no limit.
         fill: make it as large as the limit, even where a smaller file has the quality that is asked for.
+        extra: bytes that the file will get besides.
 
     Returns:
         What was given up for the limit, a line for people; empty if nothing was.
@@ -42,6 +51,28 @@ def from_master(
     Raises:
         OutputError: it cannot be made that small. FFmpegError: ffmpeg failed.
     """
+    most = limit or 0
+    if limit is not None:
+        limit = max(1, limit - extra)
+    try:
+        return _from_master(ffmpeg, frames, target, work, limit, fill, poll)
+    except _TooLargeError as error:
+        raise OutputError(
+            f"it cannot be made to fit {most:,} bytes: the smallest attempt has {error.size + extra:,}",
+            "make the frames smaller, lower the frame rate, or shorten it",
+        ) from None
+
+
+class _TooLargeError(Exception):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+def _from_master(
+    ffmpeg: str, frames: Frames, target: Target, work: WorkPlace, limit: int | None, fill: bool, poll: Poll
+) -> str:
+    """The same for a limit that nothing else counts in; _TooLargeError tells the smallest attempt."""
     if target.format.name == "gif":
         return _gif(ffmpeg, frames, target, work, limit, poll)
     assert limit is not None  # noqa: S101 - nothing else has a second stage
@@ -66,7 +97,7 @@ def from_master(
     )
     found = search(measure, scale, limit, fill=fill)
     if found.size > limit:
-        raise _too_large(limit, found.size)
+        raise _TooLargeError(found.size)
     best.replace(target.file)
     if fill and found.value <= scale.best and found.size < FULL * limit:
         return f"its best quality needs only {found.size / limit:.0%} of the bit rate"
@@ -105,15 +136,8 @@ def _smaller(look: gif.Look, size: int, frames: Frames, limit: int, size_of: Cal
     scale = Scale(start=start, best=0.0, worst=smallest, step=0.01, slope=2.0)
     found = search(lambda value: size_of(replace(look, scale=math.exp(-value))), scale, limit, fill=True)
     if found.size > limit:
-        raise _too_large(limit, found.size)
+        raise _TooLargeError(found.size)
     return replace(look, scale=math.exp(-found.value))
-
-
-def _too_large(limit: int, size: int) -> OutputError:
-    return OutputError(
-        f"it cannot be made to fit {limit:,} bytes: the smallest attempt has {size:,}",
-        "make the frames smaller, lower the frame rate, or shorten it",
-    )
 
 
 def _run(command: Sequence[str], poll: Poll) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from depthflow.errors import InputError
 from depthflow.video.colour import exact_rate
+from depthflow.video.comments import read_comment
 from depthflow.video.facts import VideoFacts
 from depthflow.video.ffmpeg import ffmpeg_path, last_lines, run_ffmpeg, run_together
 from depthflow.video.probe_images import probe_images
@@ -93,6 +94,9 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpe
     if frame is None:
         raise InputError(f"{path}: no frame of it can be decoded")
     colours = _colours(frame["details"] or "")
+    words = _metadata("".join(done.stdout for done in decoded))
+    if texts and path.suffix.lower() == ".avif" and (comment := read_comment(path)):
+        words["comment"] = comment
     return VideoFacts(
         path=path,
         frames=frames,
@@ -105,7 +109,7 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpe
         bytes=path.stat().st_size,
         has_audio=_SOUND.search(head) is not None,
         rate=rate,
-        metadata=_metadata("".join(done.stdout for done in decoded)),
+        metadata=words,
         stereo=_stereo(head, log),
         **colours,
     )

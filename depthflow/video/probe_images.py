@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from depthflow.errors import InputError
 from depthflow.video.colour import exact_rate
+from depthflow.video.comments import read_comment
 from depthflow.video.facts import VideoFacts
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_FIRST = re.compile(r"(?<!\d)0*1(?!\d)")
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 """Pillow knows more, some of which run other programs (EPS), whatever a file's suffix says."""
 _MOST_PIXELS = 16384**2
@@ -49,6 +52,8 @@ def probe_images(path: Path) -> VideoFacts:
                 for key, value in image.info.items()
                 if isinstance(value, str) and key != "comment"
             }
+            if comment := read_comment(path):
+                texts["comment"] = comment
             return VideoFacts(
                 path=path,
                 frames=frames,
@@ -77,6 +82,11 @@ def _probe_folder(folder: Path) -> VideoFacts:
     first, last = probe_images(files[0]), probe_images(files[-1])
     if (first.width, first.height) != (last.width, last.height):
         raise InputError(f"{folder}: {files[0].name} and {files[-1].name} differ in size")
+    if "comment" not in first.metadata:
+        # Ours is in the first of a sequence, and other images may come before it.
+        begin = next((file for file in files if _FIRST.search(file.stem)), None)
+        if begin is not None and (comment := read_comment(begin)):
+            first.metadata["comment"] = comment
     return replace(
         first, path=folder, frames=len(files), duration=0.0, bytes=sum(file.stat().st_size for file in files)
     )
