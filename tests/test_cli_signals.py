@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import COMMAND, LONG, environment, listing, pixels, processes_with, wait_until_gone
+from running import COMMAND, LONG, SHORT, environment, listing, pixels, processes_with, wait_until_gone
 
 from depthflow.cli import render
+from depthflow.video.ffmpeg import ffmpeg_path
 
 pytestmark = [
     pytest.mark.gl,
@@ -31,13 +33,19 @@ def frames_flow(event: Event) -> bool:
     return event.get("stage") == "render" and event["done"] > 0
 
 
+def all_is_drawn(event: Event) -> bool:
+    """Nothing is left to do but for ffmpeg."""
+    return event.get("stage") == "publish"
+
+
 @contextmanager
-def running(*args: str | Path, cwd: Path, until: Callable[[Event], bool]) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    *args: str | Path, cwd: Path, until: Callable[[Event], bool], **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """The program in the middle of its work: the body runs as soon as it has said what `until` waits for."""
     command = [COMMAND, "render", *map(str, args), "--json"]
-    with subprocess.Popen(
-        command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=cwd, env=environment(**env), **pipes) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if until(json.loads(line)):
@@ -142,6 +150,27 @@ def test_killed_outright_it_leaves_no_file_of_that_name_and_no_ffmpeg(photo: Pat
     assert not (folder / "long.mp4").exists()
     # Nobody could clear away the hidden file; it is swept when it has grown old.
     assert all(name.startswith(".long.") and ".part." in name for name in listing(folder) if name != "photo.png")
+
+
+@pytest.mark.parametrize(("clip", "until"), [(SHORT, all_is_drawn), (LONG, frames_flow)], ids=["at the end", "amid"])
+def test_an_encoder_that_takes_nothing_holds_nobody_up(
+    photo: Path, depth_map: Path, clip: tuple[str, ...], until: Callable[[Event], bool]
+) -> None:
+    folder = photo.parent
+    (folder / "new").mkdir()
+    os.mkfifo(folder / "fifo")  # nobody ever writes into it
+    script = folder / "ffmpeg"
+    script.write_text(f"""#!/bin/sh
+case "$*" in *rawvideo*new/*) cat {shlex.quote(str(folder / "fifo"))} ;; esac
+exec {shlex.quote(ffmpeg_path())} "$@"
+""")
+    script.chmod(0o755)
+    more = ("-o", "new/clip.mp4", "--depth", depth_map, "--encoder", "libx264", *clip)
+    with running(photo, *more, cwd=folder, until=until, DEPTHFLOW_FFMPEG=str(script)) as process:
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (130, "stopped; nothing half-written is left\n")
+    assert processes_with(str(folder)) == []
+    assert list(listing(folder / "new")) == []
 
 
 def test_when_ffmpeg_is_killed_the_reason_is_told(photo: Path, depth_map: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from video_samples import alive, everything, moving, seen, write
 
-from depthflow.errors import FFmpegError, OutputError, UnknownNameError, UsageError
+from depthflow.errors import Cancelled, FFmpegError, OutputError, UnknownNameError, UsageError
 from depthflow.video import workfile
 from depthflow.video.encode import VideoWriter, close_together
 from depthflow.video.encoder_table import ENCODERS
@@ -327,6 +327,35 @@ def test_abort_from_another_thread_ends_a_waiting_write(tmp_path: Path) -> None:
     thread.join(timeout=20)
     assert not thread.is_alive()
     assert raised
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes cannot be waited for there")
+def test_waiting_for_an_encoder_can_be_given_up() -> None:
+    stalled = [sys.executable, "-c", "import signal; signal.pause()"]
+    for work in (lambda pipe: pipe.write(memoryview(bytes(1 << 23))), lambda pipe: pipe.finish()):
+        calls: list[None] = []
+
+        def poll(calls: list[None] = calls) -> None:
+            calls.append(None)
+            if len(calls) == 2:
+                raise Cancelled("stopped")
+
+        pipe = FramePipe(stalled, poll)
+        with pytest.raises(Cancelled):
+            work(pipe)
+        pipe.kill()
+        assert not alive(pipe.pid)
+
+
+def test_a_write_that_is_given_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: object, __: memoryview) -> None:
+        raise Cancelled("stopped")
+
+    target = writer(tmp_path / "clip.mp4")
+    monkeypatch.setattr(FramePipe, "write", stop)
+    with pytest.raises(Cancelled):
+        fill(target, 1)
     assert everything(tmp_path) == []
 
 

@@ -62,7 +62,7 @@ class VideoWriter:
             CPU-ms a frame against 0.6, which is 5 % of making the frame.
         matrix: the YUV matrix if it is not the one that the size asks for.
         stereo: how two views lie in a frame, for players that ask; written where there is a place for it.
-        poll: called while `close` encodes frames again; if it raises, everything is removed.
+        poll: called every tenth of a second while ffmpeg is waited for; if it raises, everything is removed.
 
     Raises:
         UsageError: the format cannot do what is asked. OutputError: the file cannot be written here.
@@ -159,7 +159,7 @@ class VideoWriter:
                 command = master_command(encoder.ffmpeg, self._frames, self._master)
             else:
                 command = encode_command(encoder.ffmpeg, self._frames, self._target)
-            self._pipe = FramePipe(command)
+            self._pipe = FramePipe(command, poll)
         except BaseException:
             self._work.discard()
             raise
@@ -186,16 +186,15 @@ class VideoWriter:
         Raises:
             ValueError: the writer is closed, or the frame has another size.
             FFmpegError: ffmpeg has died; the message carries its last lines. OutputError: the disk is full.
+            And what `poll` raises.
         """
         if self._closed or self._pipe is None:
             raise ValueError(f"{self.path}: the writer is closed")
         if self._frames.count is not None and self.written >= self._frames.count:
             raise ValueError(f"{self.path}: all {self._frames.count} frames are written already")
-        try:
-            self._pipe.write(self._bytes_of(frame))
-        except SystemError_ as error:
-            self.abort()
-            raise self._named(error) from None
+        data = self._bytes_of(frame)
+        with self._aborting():
+            self._pipe.write(data)
         self.written += 1
 
     def close(self) -> VideoFacts:
@@ -303,7 +302,7 @@ class VideoWriter:
             self._write_comment()
         if self._images is not None:
             return self._images.verified(self._work, frames)
-        facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg)
+        facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg, self._poll)
         return replace(facts, path=self.path)
 
     def _write_comment(self) -> None:

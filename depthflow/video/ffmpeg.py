@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from depthflow.errors import FFmpegError
 
 _HINT = "pip install imageio-ffmpeg, or install ffmpeg itself (apt, dnf, brew, winget), or set DEPTHFLOW_FFMPEG"
 
-_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1
+"""How often somebody who waits for ffmpeg looks whether to go on waiting."""
 
 _POINTER = re.compile(r"(?<=[\w:/]) @ 0x[0-9a-f]+(?=\])")
 _UNWINDING = re.compile(
@@ -173,7 +175,7 @@ def run_ffmpeg(
     try:
         while True:
             try:
-                out, err = process.communicate(data, timeout=timeout_s if poll is None else _POLL_SECONDS)
+                out, err = process.communicate(data, timeout=timeout_s if poll is None else POLL_SECONDS)
                 break
             except subprocess.TimeoutExpired:
                 if poll is None:
@@ -186,8 +188,13 @@ def run_ffmpeg(
     return _completed(command, process, out, err)
 
 
-def run_together(*commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
+def run_together(
+    *commands: Sequence[str], poll: Callable[[], None] = lambda: None
+) -> list[subprocess.CompletedProcess[str]]:
     """Run several ffmpegs at once, as `run_ffmpeg` does one; what they wrote, in their order.
+
+    Args:
+        poll: as for `run_ffmpeg`.
 
     Raises:
         FFmpegError: one cannot be started.
@@ -198,15 +205,33 @@ def run_together(*commands: Sequence[str]) -> list[subprocess.CompletedProcess[s
             processes.append(spawn(command, stdout=subprocess.PIPE))
             stack.callback(_end, processes[-1])
         return [
-            _completed(command, process, *process.communicate())
+            _completed(command, process, *_heard(process, poll))
             for command, process in zip(commands, processes, strict=True)
         ]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _heard(process: subprocess.Popen[bytes], poll: Callable[[], None]) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return process.communicate(timeout=POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            poll()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Stop an ffmpeg that `spawn` started at once, with what it may have started itself, and wait for its end."""
     if process.poll() is None:
-        process.kill()
-        process.wait()
+        # DEPTHFLOW_FFMPEG may name a script, whose programs would live on. It leads a group of its own.
+        with suppress(OSError):
+            if sys.platform != "win32":
+                os.killpg(process.pid, signal.SIGKILL)
+        with suppress(OSError):
+            process.kill()
+    process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    kill(process)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()

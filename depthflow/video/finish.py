@@ -146,14 +146,16 @@ def _run(command: Sequence[str], poll: Poll) -> None:
         raise failure(result.returncode, result.stderr)
 
 
-def verified(file: Path, format_: FormatInfo, frames: Frames, depth: Depth, ffmpeg: str) -> VideoFacts:
+def verified(
+    file: Path, format_: FormatInfo, frames: Frames, depth: Depth, ffmpeg: str, poll: Poll = lambda: None
+) -> VideoFacts:
     """The facts of the finished file but for its texts, if they are what was asked for.
 
     Raises:
         FFmpegError: they are not.
     """
     try:
-        facts = probe(file, depth=depth, texts=False, ffmpeg=ffmpeg)
+        facts = probe(file, depth=depth, texts=False, ffmpeg=ffmpeg, poll=poll)
     except InputError as error:
         raise FFmpegError(f"what ffmpeg made cannot be read back: {error.message}") from None
     size = (frames.width, frames.height)

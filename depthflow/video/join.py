@@ -107,7 +107,7 @@ class VideoJoiner:
             listing.unlink(missing_ok=True)
         if result.returncode != 0:
             raise failure(result.returncode, result.stderr)
-        facts = finish.verified(self._work.path, self.format, self._frames, "decode", self.encoder.ffmpeg)
+        facts = finish.verified(self._work.path, self.format, self._frames, "decode", self.encoder.ffmpeg, self._poll)
         return replace(facts, path=self.path)
 
     def check_free(self) -> None:

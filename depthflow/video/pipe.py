@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from depthflow.errors import FFmpegError, OutputError
 from depthflow.video import ffmpeg
@@ -22,12 +24,17 @@ class FramePipe:
 
     A thread drains its error stream, so it can never block on a full one.
 
+    Args:
+        poll: called every tenth of a second while we wait for ffmpeg; what it raises ends the waiting. On Windows a
+            write cannot be waited for in that way.
+
     Raises:
         FFmpegError: ffmpeg cannot be started.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], poll: Callable[[], None] = lambda: None) -> None:
         self.command = list(command)
+        self._poll = poll
         self._process = ffmpeg.spawn(command, stdin=subprocess.PIPE)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._thread = threading.Thread(target=self._drain, name="ffmpeg-log", daemon=True)
@@ -37,6 +44,11 @@ class FramePipe:
 
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._room = None
+        if sys.platform != "win32" and self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._room = select.poll()
+            self._room.register(self._process.stdin, select.POLLOUT)
 
     @property
     def pid(self) -> int:
@@ -51,37 +63,33 @@ class FramePipe:
         """Hand over bytes; waits while ffmpeg is busy.
 
         Raises:
-            FFmpegError, OutputError: it has died; the message carries its last lines.
+            FFmpegError, OutputError: it has died; the message carries its last lines. And what `poll` raises.
         """
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - spawned with a pipe
-        try:
-            while data:
-                # The stream is unbuffered: one call may take only a part.
-                data = data[stdin.write(data) :]
-        except (OSError, ValueError):
-            self._process.wait()
-            self._thread.join(timeout=5)
-            raise self.failure() from None
+        while data:
+            try:
+                # The stream is unbuffered: one call may take only a part, or none where the pipe is full.
+                data = data[stdin.write(data) or 0 :]
+            except (OSError, ValueError):
+                self._wait()
+                raise self.failure() from None
+            while data and self._room is not None and not self._room.poll(1000 * ffmpeg.POLL_SECONDS):
+                self._poll()
 
     def finish(self) -> None:
         """End the input and wait until ffmpeg has written everything.
 
         Raises:
-            FFmpegError, OutputError: it failed.
+            FFmpegError, OutputError: it failed. And what `poll` raises.
         """
         self._end_input()
-        status = self._process.wait()
-        self._thread.join(timeout=5)
-        if status != 0:
+        if self._wait() != 0:
             raise self.failure()
 
     def kill(self) -> None:
         """Stop it at once and wait for its end; calling it again does nothing."""
-        if self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                self._process.kill()
-        self._process.wait()
+        ffmpeg.kill(self._process)
         self._end_input()
         self._thread.join(timeout=5)
         if self._process.stderr is not None and not self._thread.is_alive():
@@ -90,6 +98,21 @@ class FramePipe:
     def failure(self) -> FFmpegError | OutputError:
         """What its log and its exit status say."""
         return failure(self._process.returncode, self.log)
+
+    def _wait(self) -> int:
+        """The exit status, once it has ended."""
+        # Its error stream ends with it, and the end of a thread is told at once; a process is asked ever again.
+        while self._thread.is_alive() and self._process.poll() is None:
+            self._thread.join(timeout=ffmpeg.POLL_SECONDS)
+            self._poll()
+        while True:
+            try:
+                status = self._process.wait(timeout=ffmpeg.POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                self._poll()
+        self._thread.join(timeout=5)
+        return status
 
     def _end_input(self) -> None:
         # Closing flushes nothing, as the stream is unbuffered, but a broken pipe may be reported again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ def probe(
     first_frame: bool = False,
     texts: bool = True,
     ffmpeg: str | None = None,
+    poll: Callable[[], None] = lambda: None,
 ) -> VideoFacts:
     """Read a video, an animation, an image, or a folder of images.
 
@@ -36,6 +38,7 @@ def probe(
         first_frame: with "count", decode the first frame all the same: only there does H.264 say how two views lie.
         texts: read the texts in the file, too; unless it is decoded, they take a process of their own.
         ffmpeg: the ffmpeg to use; None takes the preferred one.
+        poll: called every tenth of a second while ffmpeg reads a video; what it raises ends the reading.
 
     Raises:
         InputError: it is not there, is no video, or is damaged. FFmpegError: ffmpeg does not run.
@@ -45,10 +48,12 @@ def probe(
         return probe_images(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path")
-    return _probe_video(path, depth, first_frame, texts or depth == "decode", ffmpeg or ffmpeg_path())
+    return _probe_video(path, depth, first_frame, texts or depth == "decode", ffmpeg or ffmpeg_path(), poll)
 
 
-def _probe_video(path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpeg: str) -> VideoFacts:
+def _probe_video(
+    path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpeg: str, poll: Callable[[], None]
+) -> VideoFacts:
     source = [ffmpeg, "-hide_banner", "-nostats", "-xerror"]
     file = ["-i", str(path.absolute())]
     # Decoded frames tell what they are: ffmpeg need not decode some beforehand, 20 CPU-ms at 1080p, to describe a
@@ -66,7 +71,7 @@ def _probe_video(path: Path, depth: Depth, first_frame: bool, texts: bool, ffmpe
         # The packets' own clock gives the exact rate; ffmpeg's description of the streams comes with it.
         counting = [*source, *first, *file, *wanted, "-c", "copy", "-f", "framecrc", "pipe:1", *some]
         packets, *decoded = run_together(
-            counting, *([[*source, *file, *every, "-f", "ffmetadata", "pipe:1"]] if texts else [])
+            counting, *([[*source, *file, *every, "-f", "ffmetadata", "pipe:1"]] if texts else []), poll=poll
         )
         if packets.returncode == 0:
             break
