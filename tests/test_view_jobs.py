@@ -19,6 +19,7 @@ from depthflow.errors import OutputError, UsageError
 from depthflow.jobs.library import apply_preset, load_preset
 from depthflow.jobs.options import view_part
 from depthflow.jobs.pipeline import make
+from depthflow.jobs.planning import format_of, output_path
 from depthflow.jobs.preview import make_preview
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.view import fan_of, files_of, name_note, stereo_of, tag_of
@@ -126,7 +127,18 @@ def test_names_of_quilts() -> None:
     assert tag_of(output(mode="sbs")) == ""
     quilt = output(mode="quilt")
     assert "clip_qs8x6a0.75.mp4" in name_note(Path("clip.mp4"), quilt)
-    assert name_note(Path("clip_qs8x6a0.75.mp4"), quilt) == ""
+    assert name_note(Path("clip_qs8x6a0.75.mp4"), quilt) == name_note(Path("clip_qs8x6.png"), quilt) == ""
+    assert "clip_qs8x6a0.75-poster_qs8x6a0.75.png" in name_note(Path("clip_qs8x6a0.75-poster.png"), quilt)
+
+
+def test_the_grid_ends_the_name() -> None:
+    def named(**more: Any) -> str:
+        wanted = OutputSpec.model_validate({"view": {"mode": "quilt", "quilt": "go"}, **more})
+        return output_path("boats.jpg", wanted, format_of(wanted)).name
+
+    assert named() == "boats_qs11x6a0.5625.mp4"
+    assert named(poster=0.0) == "boats-poster_qs11x6a0.5625.png"
+    assert named(format="png") == "boats-frames_qs11x6a0.5625"
 
 
 @pytest.mark.parametrize(

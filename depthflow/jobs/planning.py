@@ -195,10 +195,13 @@ def format_of(output: OutputSpec) -> FormatInfo:
 
 
 def ending(info: FormatInfo, output: OutputSpec) -> str:
-    """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images."""
+    """What a result's name has after the photo's: a suffix, or "-frames" for a folder of images.
+
+    The grid of a quilt comes last, where the programs of its displays look for it.
+    """
     if output.poster is not None:
-        return f"{tag_of(output)}-poster{info.suffix}"
-    return tag_of(output) + ("-frames" if info.kind == "images" and output.frames > 1 else info.suffix)
+        return f"-poster{tag_of(output)}{info.suffix}"
+    return f"-frames{tag_of(output)}" if info.kind == "images" and output.frames > 1 else tag_of(output) + info.suffix
 
 
 def output_path(photo: str, output: OutputSpec, info: FormatInfo) -> Path:

@@ -21,7 +21,7 @@ PORTRAIT = "portrait"
 """The display whose quilt is made if none is named."""
 
 _PIXELS = re.compile(r"(\d+)x(\d+)")
-_NAMED = re.compile(r"_qs\d+x\d+")
+_NAMED = re.compile(r".*_qs\d+x\d+(a[\d.]+)?", re.DOTALL)
 
 
 def check_view(spec: JobSpec, output: OutputSpec) -> None:
@@ -108,7 +108,7 @@ def tag_of(output: OutputSpec) -> str:
 def name_note(path: Path, output: OutputSpec) -> str:
     """A note if Looking Glass programs cannot read the grid from a quilt's name; empty if they can."""
     tag = tag_of(output)
-    if not tag or _NAMED.search(path.name):
+    if not tag or _NAMED.fullmatch(path.stem):
         return ""
     return f"Looking Glass programs read the grid from the name: {path.stem}{tag}{path.suffix} would say it"
 
