@@ -22,7 +22,7 @@ from depthflow.jobs.pipeline import make
 from depthflow.jobs.planning import format_of, output_path
 from depthflow.jobs.preview import make_preview
 from depthflow.jobs.spec import JobSpec, OutputSpec
-from depthflow.jobs.view import fan_of, files_of, name_note, stereo_of, tag_of
+from depthflow.jobs.view import fan_of, files_of, name_note, size_note, stereo_of, tag_of
 from depthflow.video.formats import FORMATS
 from depthflow.video.probe import probe
 
@@ -129,6 +129,19 @@ def test_names_of_quilts() -> None:
     assert "clip_qs8x6a0.75.mp4" in name_note(Path("clip.mp4"), quilt)
     assert name_note(Path("clip_qs8x6a0.75.mp4"), quilt) == name_note(Path("clip_qs8x6.png"), quilt) == ""
     assert "clip_qs8x6a0.75-poster_qs8x6a0.75.png" in name_note(Path("clip_qs8x6a0.75-poster.png"), quilt)
+
+
+def test_a_size_that_a_display_overrules_is_told() -> None:
+    def note(size: str, **view: Any) -> str:
+        return size_note(OutputSpec.model_validate({"size": size, "view": view}))
+
+    assert note("320x180", mode="quilt", quilt="go") == (
+        "size 320x180 is not used: the display says that its quilt has 4092x4092; "
+        "for views of another size name the grid, 11x6a0.5625"
+    )
+    assert "3360x3360" in note("4k", mode="quilt")
+    assert note("1080p", mode="quilt", quilt="go") == "", "nobody asked for what is the default"
+    assert note("320x180", mode="quilt", quilt="8x6") == note("320x180", mode="sbs") == ""
 
 
 def test_the_grid_ends_the_name() -> None:

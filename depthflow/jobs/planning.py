@@ -14,7 +14,7 @@ from depthflow.jobs.colours import rgb
 from depthflow.jobs.depth import is_local
 from depthflow.jobs.effects import check_files, has_effects
 from depthflow.jobs.spec import JobSpec, OutputSpec
-from depthflow.jobs.view import check_view, files_of, layout_of, name_note, tag_of
+from depthflow.jobs.view import check_view, files_of, layout_of, name_note, size_note, tag_of
 from depthflow.paths import expanded
 from depthflow.scene.views import Layout
 
@@ -123,8 +123,8 @@ def _plan(spec: JobSpec, output: OutputSpec) -> Plan:
             seconds=output.frames / output.fps,
             overwrite=output.overwrite,
         )
-    named = name_note(paths[0], output)
-    return Plan(output, paths, info, encoder, output.shown, notes=(*notes, named) if named else notes)
+    more = tuple(note for note in (size_note(output), name_note(paths[0], output)) if note)
+    return Plan(output, paths, info, encoder, output.shown, notes=(*notes, *more))
 
 
 def _sources(spec: JobSpec) -> list[tuple[str | None, str]]:

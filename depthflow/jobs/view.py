@@ -113,6 +113,18 @@ def name_note(path: Path, output: OutputSpec) -> str:
     return f"Looking Glass programs read the grid from the name: {path.stem}{tag}{path.suffix} would say it"
 
 
+def size_note(output: OutputSpec) -> str:
+    """A note if a size is asked for that a quilt does not have, as its display says the size; empty otherwise."""
+    grid = quilt_of(output.view)
+    if grid is None or grid.size is None or output.size == OutputSpec.model_fields["size"].default:
+        return ""
+    width, height = layout_of(output, (1, 1))[0].frame
+    return (
+        f"size {output.size} is not used: the display says that its quilt has {width}x{height}; "
+        f"for views of another size name the grid, {grid.columns}x{grid.rows}a{grid.aspect:.4g}"
+    )
+
+
 def files_of(path: Path, view: ViewSpec, info: FormatInfo) -> tuple[Path, ...]:
     """The files (or folders, or patterns) of an output: clip.mp4 gives clip_left.mp4 and clip_right.mp4 to a pair."""
     if view.mode != "pair":
