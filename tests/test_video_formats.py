@@ -531,8 +531,13 @@ def test_images_replace_only_their_like(tmp_path: Path) -> None:
     write(folder, moving(64, 48, 3), "png", overwrite=True)
     numbered = [f"frame_0000{n}.png" for n in (1, 2, 3)]
     assert everything(folder) == sorted([*numbered, "frame_final.png", "notes.txt"])
+    (folder / "frame_00005.png").write_text("not of that sequence, which has no fourth image")
+    (folder / "frame_00099.png").write_text("nor this")
+    write(folder, moving(64, 48, 2), "png", overwrite=True)
+    mine = ["frame_00005.png", "frame_00099.png", "frame_final.png", "notes.txt"]
+    assert everything(folder) == ["frame_00001.png", "frame_00002.png", *mine]
     write(folder, moving(64, 48, 2), "jpg")
-    assert len(everything(folder)) == 7
+    assert len(everything(folder)) == 8
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="is a file"):
         write(tmp_path / "file", moving(64, 48, 2), "png")

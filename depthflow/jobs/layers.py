@@ -5,6 +5,7 @@ The cut is the one that a job's motion asks for, at the photo's own size. Nothin
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,7 +160,9 @@ def save(layered: LayeredPhoto, folder: Path, *, overwrite: bool = False) -> lis
             relief=layered.relief,
         )
         names = sorted(file.name for file in work.path.iterdir())
-        publish_images(work, folder, overwrite=overwrite, ours=OURS)
+        deeper = itertools.count(len(layered.sheets) + 1)
+        after = (f"layer_{number}{kind}.png" for number in deeper for kind in ("", "_depth"))
+        publish_images(work, folder, overwrite=overwrite, ours=OURS, after=after)
     except OSError as error:
         work.discard()
         from depthflow.errors import OutputError

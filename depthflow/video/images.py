@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +57,10 @@ class ImagePlan:
         """What our images are called."""
         return re.compile(rf"{re.escape(self.before)}\d{{{max(1, self.digits)},}}{re.escape(self.after)}")
 
+    def following(self, count: int) -> Iterator[str]:
+        """The names that would come behind those of so many images."""
+        return (f"{self.before}{number:0{max(1, self.digits)}d}{self.after}" for number in itertools.count(count + 1))
+
     def pattern_in(self, folder: Path) -> Path:
         """ffmpeg's pattern for them in the work folder; a percent sign is written twice there."""
         name = f"{self.before.replace('%', '%%')}%0{max(1, self.digits)}d{self.after.replace('%', '%%')}"
@@ -89,7 +95,8 @@ class ImagePlan:
             OutputError: they cannot be moved.
         """
         if self.single is None:
-            publish_images(work, self.folder, overwrite=overwrite, ours=self.names)
+            after = self.following(sum(1 for _ in work.path.iterdir()))
+            publish_images(work, self.folder, overwrite=overwrite, ours=self.names, after=after)
             return
         (image,) = work.path.iterdir()
         publish_file(image, self.single, overwrite=overwrite)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from depthflow import paths
@@ -166,14 +167,17 @@ def publish_file(source: Path, final: Path, *, overwrite: bool) -> None:
         raise explain(error, final) from error
 
 
-def publish_images(work: WorkPlace, final: Path, *, overwrite: bool, ours: re.Pattern[str]) -> None:
+def publish_images(
+    work: WorkPlace, final: Path, *, overwrite: bool, ours: re.Pattern[str], after: Iterable[str]
+) -> None:
     """Give a folder of images its name, or move the images into a folder that is there already.
 
     Args:
         final: the folder they go to.
-        overwrite: images of ours that are there may be replaced; they all go, so that no tail of an older
-            and longer sequence is left. Other files are never touched.
+        overwrite: images of these names that are there may be replaced. No other file is touched, but for `after`.
         ours: names of the images.
+        after: names with which their numbers go on. What has them is the tail of an older and longer sequence, and
+            goes, up to the first one that is not there; what comes behind such a gap is none of it.
 
     Raises:
         OutputError: see `check_images`, or the disk failed.
@@ -187,12 +191,10 @@ def publish_images(work: WorkPlace, final: Path, *, overwrite: bool, ours: re.Pa
             work.path.rename(final)
         else:
             check_images(final, overwrite=overwrite, ours=ours)
-            names = {image.name for image in images}
-            old = [file for file in final.iterdir() if ours.fullmatch(file.name) and file.name not in names]
             for image in images:
                 image.replace(final / image.name)
-            for file in old:
-                file.unlink()
+            for old in itertools.takewhile(Path.is_file, (final / name for name in after)):
+                old.unlink()
         _sync(final.parent)
     except OSError as error:
         if isinstance(error, OutputError):
