@@ -105,6 +105,18 @@ def test_hardware_is_left_alone_where_it_cannot_be_relied_on(
     assert trials == []
 
 
+def test_hardware_that_is_not_there_is_said_so_whatever_the_size(
+    trials: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _present(monkeypatch)
+    choice = choose_encoder(MP4, "vaapi", size=(64, 48))
+    assert choice.note == "libx264 is used instead of vaapi (h264_vaapi: no such device)"
+    assert trials == [("h264_vaapi", "h264")]
+    choice = choose_encoder(MP4, "nvenc", size=(64, 48))
+    assert (choice.name, choice.hardware) == ("libx264", False), "it is there after all, but not for that size"
+    assert "not 64x48" in choice.note
+
+
 def test_what_was_asked_for_and_does_not_work_is_noted(
     trials: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,19 +80,23 @@ def choose_encoder(
     reasons: list[str] = []
     failed: list[str] = []
     for row in asked:
-        reason = _unfit(row, format_, size, alpha)
-        for path in ffmpeg.ffmpeg_paths() if not reason else ():
+        unfit = _unfit(row, format_, size, alpha)
+        # What is not there at all is tried nevertheless, to hear so: the size would be the lesser reason.
+        tried = not unfit or (row.hardware and row.family not in devices.families_present())
+        reason = ""
+        for path in ffmpeg.ffmpeg_paths() if tried else ():
             if row.name not in ffmpeg.encoder_names(path):
                 reason = reason or "this ffmpeg was built without it"
             elif not row.hardware:
                 return EncoderChoice(row.name, codec, False, path)
             else:
                 info = probing.probe_one(row.name, codec, path)
-                if info.works:
+                if info.works and not unfit:
                     return EncoderChoice(row.name, codec, True, path)
                 reason = info.reason
-                failed.append(f"{row.name}: {reason}")
-        reasons.append(f"{row.name}: {reason}")
+                if not unfit:
+                    failed.append(f"{row.name}: {reason}")
+        reasons.append(f"{row.name}: {reason or unfit}")
     if wanted not in ("auto", "software") and not asked:
         reasons.append(f"no {wanted} encoder makes {format_.name}")
     soft = _software([row for row in rows if not _unfit(row, format_, size, alpha)], codec)
