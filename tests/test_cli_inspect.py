@@ -1,10 +1,12 @@
 """`depthflow inspect` reads back what `depthflow render` wrote, and tells nobody where the photo lay."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from running import depthflow
+from running import depthflow, depthflow_here
+from video_samples import moving, write
 
 PHOTO = Path(__file__).parent / "photos" / "temple.jpg"
 
@@ -47,6 +49,17 @@ def test_people_get_a_table(video: Path) -> None:
     assert shown.code == 0
     for word in ("h264", "128", "temple.jpg", "zoom"):
         assert word in shown.out
+
+
+@pytest.mark.parametrize("name", ["gif", "webp", "apng"])
+def test_rates_are_told_without_crumbs(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"a.{name}"
+    write(path, moving(32, 24, 3), name, fps=10)
+    assert json.loads(depthflow_here("inspect", path, "--json", cwd=tmp_path).out)["fps"] == 10.0
+    write(path, moving(32, 24, 3), name, fps=24, overwrite=True)
+    rows = dict(line.split(None, 1) for line in depthflow_here("inspect", path, cwd=tmp_path).out.splitlines())
+    assert re.fullmatch(r"2\d(\.\d{1,3})?", rows["fps"].strip())
+    assert re.fullmatch(r"0\.1\d{1,2}", rows["duration"].strip())
 
 
 def test_what_carries_no_job_and_what_is_no_video(tmp_path: Path) -> None:

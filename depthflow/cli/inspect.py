@@ -37,10 +37,15 @@ def inspect(
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in values.items():
         if value is not None:
-            table.add_row(name.replace("_", " "), Text(str(value)))
+            table.add_row(name.replace("_", " "), Text(_short(value)))
     if spec is not None:
         table.add_row("made from", Text(spec.photo))
         table.add_row("motion", Text(spec.motion.name))
         table.add_row("view", Text(spec.outputs[0].view.mode))
         table.add_row("job", Text("depthflow inspect --job prints it"))
     Console().print(table)
+
+
+def _short(value: object) -> str:
+    """A fact for people: numbers to three decimals."""
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

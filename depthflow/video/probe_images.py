@@ -42,11 +42,13 @@ def probe_images(path: Path) -> VideoFacts:
             if image.width * image.height > _MOST_PIXELS:
                 raise InputError(f"{path}: {image.width}x{image.height} pixels are too many", "it is no file of ours")
             frames = int(getattr(image, "n_frames", 1))
-            seconds = 0.0
+            milliseconds = 0.0
             for index in range(frames):
                 image.seek(index)
                 image.load()
-                seconds += float(image.info.get("duration", 0)) / 1000
+                milliseconds += float(image.info.get("duration", 0))
+            # Not added up as seconds, in which ten frames a second would be 10.000000000000002.
+            seconds = milliseconds / 1000
             texts = {
                 str(key).lower(): value
                 for key, value in image.info.items()
