@@ -6,7 +6,7 @@
     ├── InputError (ValueError)   3   a file given to us is no good
     │   ├── PhotoError
     │   └── DepthError
-    ├── SystemError_ (OSError)    4   this machine cannot do it: no GL, no ffmpeg, no space
+    ├── SystemError_ (OSError)    4   it cannot be done here: no GL, no ffmpeg, no space, a name that is taken
     │   ├── GLError
     │   ├── FFmpegError
     │   ├── RuntimeMissingError       a library that comes by extra is not installed, or ONNX Runtime runs nowhere
