@@ -311,15 +311,15 @@ def test_no_opengl(photo: Path, depth_map: Path) -> None:
 @pytest.mark.parametrize("way", ["DEPTHFLOW_FFMPEG", "IMAGEIO_FFMPEG_EXE", "none"])
 def test_no_ffmpeg(photo: Path, tmp_path_factory: pytest.TempPathFactory, way: str) -> None:
     env = {"DEPTHFLOW_FFMPEG": "", "IMAGEIO_FFMPEG_EXE": ""}
-    reason = "ffmpeg is not installed"
+    reason, hint = "ffmpeg is not installed", "pip install imageio-ffmpeg"
     if way == "none":
         nowhere = tmp_path_factory.mktemp("nowhere")
         env |= {"PATH": str(nowhere), "PYTHONPATH": without(nowhere / "python", "imageio_ffmpeg")}
     else:
         env |= {way: "/nonexistent/ffmpeg"}
-        reason = f"{way} is '/nonexistent/ffmpeg', which is no program that can be run"
+        reason, hint = f"{way} is '/nonexistent/ffmpeg', which is no program that can be run", f"unset {way}, "
     done = depthflow("render", photo, *SHORT, cwd=photo.parent, **env)
-    refused(done, 4, reason, "pip install imageio-ffmpeg")
+    refused(done, 4, reason, hint)
     assert list(listing(photo.parent)) == ["photo.png"]
 
 

@@ -16,17 +16,19 @@ TIMEOUT_S = 30.0
 
 
 def check_gl() -> Check:
-    answer = ask(["-m", "depthflow.render.context", "--list", *_wanted()], TIMEOUT_S)
-    return judge(answer, machine.gpus(), container=machine.in_container())
+    options, chosen = _wanted()
+    answer = ask(["-m", "depthflow.render.context", "--list", *options], TIMEOUT_S)
+    return judge(answer, machine.gpus(), container=machine.in_container(), chosen=chosen)
 
 
-def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
+def judge(answer: Answer, gpus: list[str], *, container: bool, chosen: str = "") -> Check:
     """The check's result.
 
     Args:
         answer: what depthflow.render.context said.
         gpus: what `machine.gpus` found.
         container: we are in one.
+        chosen: how to choose another device than the settings do; empty if they leave the choice to us.
     """
     said = answer.lines[-1] if answer.lines else {}
     # What is empty tells nothing: no devices to choose from, no back end passed over.
@@ -36,7 +38,11 @@ def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
         mend = "update or reinstall the graphics driver; LIBGL_ALWAYS_SOFTWARE=1 draws without it"
         return Check("gl", "fail", facts, f"the OpenGL driver {answer.trouble}{_said(answer)}", mend)
     if "error" in said:
-        return Check("gl", "fail", facts, str(said["error"]), str(said.get("hint") or missing_hint()))
+        problem, mend = str(said["error"]), str(said.get("hint") or missing_hint())
+        if chosen:
+            # The hint would be to ask for the devices, and they are in the facts.
+            mend = chosen if "no GL device" in problem else f"{mend}; {chosen}"
+        return Check("gl", "fail", facts, problem, mend)
     if "renderer" not in said:
         return Check("gl", "fail", facts, f"OpenGL could not be asked{_said(answer)}", missing_hint())
     if said.get("software") and gpus:
@@ -48,16 +54,24 @@ def judge(answer: Answer, gpus: list[str], *, container: bool) -> Check:
     return Check("gl", "ok", facts)
 
 
-def _wanted() -> list[str]:
-    """Options for the back end and device of the settings; a broken settings file is told by another check."""
+def _wanted() -> tuple[list[str], str]:
+    """Options for the back end and device of the settings, and how to choose another device if they choose one.
+
+    A broken settings file is told by another check.
+    """
     try:
         from depthflow.settings import AUTO, load_settings
 
-        render = load_settings().settings.render
+        loaded = load_settings()
     except DepthFlowError:
-        return []
-    device = [] if render.gl_device == AUTO else ["--device", str(render.gl_device)]
-    return ["--backend", render.gl_backend, *device]
+        return [], ""
+    render, origin = loaded.settings.render, loaded.origin["render.gl_device"]
+    backend = ["--backend", render.gl_backend]
+    if render.gl_device == AUTO:
+        return backend, ""
+    free = f"unset {origin}" if origin in os.environ else "depthflow config unset render.gl_device"
+    chosen = f"render.gl_device is {render.gl_device}: set it to the number of a device that is listed, or {free}"
+    return [*backend, "--device", str(render.gl_device)], chosen
 
 
 def _said(answer: Answer) -> str:

@@ -55,7 +55,10 @@ def ffmpeg_paths() -> list[str]:
         if wanted := os.environ.get(variable):
             found = shutil.which(wanted)
             if found is None:
-                raise FFmpegError(f"{variable} is {wanted!r}, which is no program that can be run", _HINT)
+                raise FFmpegError(
+                    f"{variable} is {wanted!r}, which is no program that can be run",
+                    f"unset {variable}, so that the system's ffmpeg or imageio-ffmpeg's is taken, or name another",
+                )
             return [found]
     paths = [path for path in (shutil.which("ffmpeg"), _bundled()) if path]
     if not paths:
