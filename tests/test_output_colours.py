@@ -56,6 +56,13 @@ def test_a_chart_through_every_yuv_format(tmp_path: Path, name: str, size: tuple
         assert 0 < data.index(b"moov") < data.index(b"mdat"), "the index is in front"
 
 
+@pytest.mark.parametrize("size", [SMALL, HD], ids=["small", "hd"])
+def test_a_chart_through_avif(tmp_path: Path, size: tuple[int, int]) -> None:
+    found = seen(render(tmp_path, "avif", size))
+    assert found.tags == (1 if size is HD else 6, 1, 1, 1), "matrix, limited range, BT.709 primaries and transfer"
+    np.testing.assert_allclose(patch_colours(to_rgb(found.frames[-1])), COLOURS, atol=3)
+
+
 @pytest.mark.parametrize("name", ["ffv1", "apng", "png"])
 def test_lossless_formats_show_exactly_what_was_drawn(tmp_path: Path, name: str) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8)

@@ -282,6 +282,18 @@ def test_quilts_get_their_name_and_odd_views_become_even(photo: Path, depth_map:
 
 
 @pytest.mark.gl
+@pytest.mark.parametrize("view", [{"mode": "cross"}, {"mode": "sbs", "swap": True}, {"mode": "tb", "swap": True}])
+def test_mp4_has_no_word_for_the_right_eye_first(photo: Path, depth_map: Path, view: dict[str, Any]) -> None:
+    told = {}
+    for name in ("a.mp4", "a.mkv", "a.webm"):
+        path = photo.with_name(name)
+        make(job(photo, depth_map, {"path": str(path), "view": view, "duration": 0.1}))
+        told[path.suffix] = probe(path, depth="count", first_frame=True).stereo
+    right = "bottom_top" if view["mode"] == "tb" else "right_left"
+    assert told == {".mp4": None, ".mkv": right, ".webm": right}
+
+
+@pytest.mark.gl
 def test_mono_files_have_no_word_of_stereo(photo: Path, depth_map: Path) -> None:
     for view, told in (({}, None), ({"mode": "sbs-half"}, "left_right")):
         path = photo.with_name("clip.mp4")

@@ -27,8 +27,9 @@ from depthflow.cli.tail import tail
 from depthflow.errors import Cancelled, DepthFlowError, told
 
 EXIT_CODES = """
-Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 it cannot be done here (no OpenGL, no ffmpeg, no space; the result's
-name is taken, or its size cannot be kept to) · 5 some of several photos failed · 130 interrupted
+Exit codes: 0 ok · 2 wrong usage · 3 bad input · 4 it cannot be done here
+(no OpenGL, ffmpeg or space; the name is taken; the size cannot be kept to) ·
+5 some of several photos failed · 130 interrupted
 """
 
 _OBJECTS = 100_000
