@@ -508,6 +508,21 @@ def test_transparent_png_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "f_1.png")), frame)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("quality", [75, 100])
+def test_webp_with_a_clear_side_is_clear_there(tmp_path: Path, quality: int, count: int) -> None:
+    frames = [patches(64, 48, 4) for _ in range(count)]
+    for index, frame in enumerate(frames):
+        frame[:20, :, 3] = 0
+        frame[20:, :, 0] = 40 * index
+    path = tmp_path / "a.webp"
+    write(path, frames, "webp", pixel_format="rgba", quality=quality)
+    with Image.open(path) as image:
+        for index in range(count):
+            image.seek(index)
+            np.testing.assert_array_equal(np.asarray(image.convert("RGBA"))[..., 3], frames[index][..., 3])
+
+
 @pytest.mark.parametrize("name", ["png", "jpg"])
 def test_a_single_poster(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"poster{FORMATS[name].suffix}"

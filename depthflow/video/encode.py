@@ -25,6 +25,7 @@ from depthflow.video.formats import FormatInfo, check_output
 from depthflow.video.images import ImagePlan
 from depthflow.video.pipe import FramePipe
 from depthflow.video.probe import Depth, has_sound, is_silent
+from depthflow.video.webp import mark_transparent
 from depthflow.video.workfile import WorkPlace, check_free, explain
 
 
@@ -298,20 +299,22 @@ class VideoWriter:
                 poll=self._poll,
             )
             self._master.unlink()
-        if self._comment:
-            self._write_comment()
+        self._complete()
         if self._images is not None:
             return self._images.verified(self._work, frames)
         facts = finish.verified(self._work.path, self.format, frames, self._verify, self.encoder.ffmpeg, self._poll)
         return replace(facts, path=self.path)
 
-    def _write_comment(self) -> None:
+    def _complete(self) -> None:
+        """Add to the finished file what ffmpeg does not write."""
         if self._images is not None:
             file, spare = min(self._work.path.iterdir(), default=None), self._work.path / "comment.part"
         else:
             file, spare = self._work.path, self._work.beside(self.path.suffix)
         try:
-            if file is not None:
+            if self.format.name == "webp" and self._frames.alpha:
+                mark_transparent(self._work.path)
+            if file is not None and self._comment:
                 write_comment(file, self._comment, spare)
         except OSError as error:
             raise explain(error, self.path) from error
