@@ -153,6 +153,10 @@ def test_animations_and_images_carry_it_too(photo: Path, depth_map: Path, name: 
     shutil.copy(depth_map, folder / "ball.png")
     make(job(photo, folder / "ball.png", {**more, "path": str(folder / name)}, motion={"name": "horizontal"}))
     result = folder / name.replace("%02d", "01")
+    if result.is_dir():
+        (result / "frame_00099.png").write_text("somebody else's, and no image")
+        assert job_of(result).photo == "photo.png"
+        (result / "frame_00099.png").unlink()
     spec = job_of(result)
     assert (spec.photo, spec.depth.file, spec.motion.name) == ("photo.png", "ball.png", "horizontal")
     parts: dict[str, dict[str, Any]] = {"depth": {}, "motion": {}, "output": {}}
@@ -164,6 +168,14 @@ def test_animations_and_images_carry_it_too(photo: Path, depth_map: Path, name: 
     assert first
     assert first == {name.replace("two", "one"): data for name, data in found.items() if name.startswith("two")}
     assert not any(str(folder).encode() in data for data in first.values())
+
+
+def test_a_sequence_is_made_again_into_another_folder(photo: Path, depth_map: Path) -> None:
+    make(job(photo, depth_map, {"path": str(photo.with_name("one")), "format": "png"}))
+    again = ("render", "--like", "one", "--depth", depth_map, "-q")
+    assert depthflow(*again, "-o", "two", cwd=photo.parent).code == 0
+    assert listing(photo.with_name("one")) == listing(photo.with_name("two"))
+    assert depthflow(*again, "-o", "clip.mp4", cwd=photo.parent).code == 0
 
 
 def test_a_still_knows_its_clip(photo: Path, depth_map: Path) -> None:

@@ -42,8 +42,11 @@ def job_of(file: Path) -> JobSpec:
         InputError: it is none of these, or carries no job that can be read.
     """
     from depthflow.video.probe import probe
+    from depthflow.video.probe_images import comment_of
 
-    spec = read_embedded(probe(file, depth="count").metadata, file)
+    # Whatever else lies in a folder does not matter here.
+    comment = comment_of(file) if file.is_dir() else None
+    spec = read_embedded({"comment": comment} if comment else probe(file, depth="count").metadata, file)
     if spec is None:
         raise InputError(
             f"{file}: carries no job",
@@ -105,12 +108,15 @@ def template(file: Path, parts: Mapping[str, Mapping[str, Any]], *, photo: str |
 
 def _make_way(output: dict[str, Any], given: set[str], options: Mapping[str, Any]) -> None:
     """Take out of an output what contradicts the options, or would win over them."""
-    from depthflow.video.formats import FORMATS
+    from depthflow.video.formats import FORMATS, looks_like_a_file
 
     if given & set(_RATES):
         for key in _RATES:
             output.pop(key, None)
-    fits = "path" not in given or Path(options["path"]).suffix.lower() in FORMATS[output["format"]].suffixes
+    info = FORMATS[output["format"]]
+    fits = "path" not in given or Path(options["path"]).suffix.lower() in info.suffixes
+    # A name without a suffix of ours is a folder's, which images go into.
+    fits = fits or (info.kind == "images" and "poster" not in output and not looks_like_a_file(options["path"]))
     if "format" in given or "poster" in given or not fits:
         for key in ("format", "encoder", "encoder_preset"):
             output.pop(key, None)

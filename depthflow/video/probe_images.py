@@ -78,17 +78,24 @@ def probe_images(path: Path) -> VideoFacts:
 
 
 def _probe_folder(folder: Path) -> VideoFacts:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    files = _images(folder)
     if not files:
         raise InputError(f"{folder}: holds no images")
     first, last = probe_images(files[0]), probe_images(files[-1])
     if (first.width, first.height) != (last.width, last.height):
         raise InputError(f"{folder}: {files[0].name} and {files[-1].name} differ in size")
-    if "comment" not in first.metadata:
-        # Ours is in the first of a sequence, and other images may come before it.
-        begin = next((file for file in files if _FIRST.search(file.stem)), None)
-        if begin is not None and (comment := read_comment(begin)):
-            first.metadata["comment"] = comment
+    if comment := comment_of(folder):
+        first.metadata["comment"] = comment
     return replace(
         first, path=folder, frames=len(files), duration=0.0, bytes=sum(file.stat().st_size for file in files)
     )
+
+
+def comment_of(folder: Path) -> str | None:
+    """The comment of a sequence: that of its first image, as other images may lie in the folder too."""
+    first = (file for file in _images(folder) if _FIRST.search(file.stem))
+    return next((comment for file in first if (comment := read_comment(file))), None)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
