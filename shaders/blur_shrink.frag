@@ -8,8 +8,9 @@ out vec4 colour;
 void main() {
     ivec2 size = textureSize(picture, 0) - 1;
     ivec2 first = ivec2(gl_FragCoord.xy) * block;
+    ivec2 middle = min(first + block / 2, size);
     // The surface that stands in its middle decides.
-    float own = blur_of(inverse_distance(texelFetch(depth, min(first + block / 2, size), 0).r));
+    float own = blur_of(inverse_distance(texelFetch(depth, middle, 0).r));
     vec4 sum = vec4(0.0);
     for (int y = 0; y < block; y++) {
         for (int x = 0; x < block; x++) {

@@ -6,7 +6,7 @@ import pytest
 
 from depthflow.jobs.effects import effects_of
 from depthflow.jobs.effects_spec import EffectsSpec
-from depthflow.render.effects import grain_offset, grain_tile
+from depthflow.render.effects import disc_area, discs, grain_offset, grain_tile
 from depthflow.render.frames import FrameRenderer
 from depthflow.render.painter import Shot
 from depthflow.render.yuv import to_yuv
@@ -352,6 +352,56 @@ def test_a_bright_dot_spreads_as_far_as_the_lens_is_wide_and_keeps_its_light(sha
     wide, high = (np.ptp(x) + 1) / 2, (np.ptp(y) + 1) / 2
     assert high == pytest.approx(radius + 1.5, abs=2)
     assert wide == pytest.approx((radius / 1.6 if shape == "oval" else radius) + 1.5, abs=2.5)
+
+
+@pytest.mark.parametrize("shape", ["disc", "hexagon"])
+@pytest.mark.parametrize("aperture", [0.05, 0.15, 0.3, 0.5])
+@pytest.mark.parametrize("depth", [0.0, 1.0])
+def test_a_bright_dot_becomes_a_closed_and_even_shape_however_wide_the_lens_is(shape, aperture, depth):
+    size = 640, 360
+    photo = np.zeros((360, 640, 3), np.uint8)
+    photo[172:188, 312:328] = 255
+    level = np.full((360, 640), depth, np.float32)
+    camera = Camera(focus=0.5, relief=0.6)
+    frame = drawn({"dof": {"aperture": aperture, "shape": shape}}, photo, level, camera, size=size)
+    moved = project(Camera(focus=0.5, relief=0.6, x=aperture), np.zeros((1, 2)), np.array([depth]))[0, 0]
+    radius = abs(moved) * 320
+    x, y = np.meshgrid(np.arange(640) - 319.5, np.arange(360) - 179.5)
+    rim = np.hypot(x, y)
+    if shape == "hexagon":  # a corner to the right
+        rim = np.maximum(np.abs(y), np.abs(x) * np.sqrt(0.75) + np.abs(y) / 2) / np.sqrt(0.75)
+    # Half the dot, and a texel of the small picture.
+    blurry = 8 * np.sqrt(2) + max(8.0, radius / 7)
+    light = (frame[..., 0] / 255.0) ** 2
+    if radius > 1.2 * blurry:
+        inside = light[rim < radius - blurry]
+        steps = np.sqrt(inside) * 255
+        assert np.ptp(steps) <= 0.05 * steps.mean() + 2
+    assert light[rim > radius + blurry].max() < 1e-4
+
+
+@pytest.mark.parametrize("slanted", [False, True])
+@pytest.mark.parametrize("focus", [0.0, 1.0])
+@pytest.mark.parametrize("aperture", [0.03, 0.12, 0.4])
+def test_blurring_keeps_the_light_of_a_picture(aperture, focus, slanted):
+    size = 640, 360
+    noise = cv2.GaussianBlur(np.random.default_rng(1).random((360, 640, 3)).astype(np.float32), (0, 0), 3)
+    photo = np.ascontiguousarray((noise - noise.min()) / np.ptp(noise) * 255).astype(np.uint8)
+    depth = np.tile(np.linspace(0, 1, 640, dtype=np.float32), (360, 1))
+    depth = depth if slanted else np.full_like(depth, 1.0 - focus)
+    frame = drawn({"dof": {"aperture": aperture, "focus": focus}}, photo, depth, size=size)
+    assert ((frame / 255.0) ** 2).sum() == pytest.approx(((photo / 255.0) ** 2).sum(), rel=0.01)
+
+
+def test_the_shapes_of_a_dot_list_each_texel_once_and_cover_their_area():
+    for sides, squeeze in ((0, 1.0), (0, 1.6), (5, 1.0), (6, 1.0)):
+        taps = discs(12.0, sides, squeeze)
+        assert len(np.unique(taps[:, :2], axis=0)) == len(taps)
+        assert taps[0].tolist() == [0, 0, 0]
+        assert (np.diff(taps[:, 2]) >= 0).all()
+        for radius in (5.0, 12.0):
+            texels = np.clip(radius - taps[:, 2] + 0.5, 0, 1).sum()
+            assert texels == pytest.approx(disc_area(sides, squeeze) * (radius**2 + 1 / 12), rel=0.015)
 
 
 def test_nothing_sharp_bleeds_into_a_blurred_background():

@@ -29,8 +29,18 @@ _GRAIN_SIGMA = 42.0
 _GRAINS = 540.0
 """Grains of size 1 from top to bottom of a frame."""
 
-_SHRINK = ((3.0, 1), (10.0, 2), (48.0, 4))
-"""Radii in pixels up to which a blur is worked out at full, half, quarter size; beyond, at an eighth."""
+_SHRINK = ((2.0, 1), (8.0, 2), (32.0, 4), (128.0, 8))
+_LARGEST = 16
+_FIRST_OF_SEVERAL = 2
+"""Radii in pixels up to which a blur is made of a picture this much smaller; beyond, _LARGEST. If one does not do for a
+clip, the third and those after it share the work, each for its radii.
+
+A disc is added up of all its texels, so this bounds the work: to about 4 pi texels for each pixel of the frame.
+"""
+_FADE = 0.7, 0.95
+"""Parts of a level's largest radius between which the next one takes over."""
+_ROW = 256
+"""Texels in a row of the table of a disc's texels; as in shaders/lib/discs.glsl."""
 
 
 class EffectsPass:
@@ -133,6 +143,7 @@ class EffectsPass:
         if self._blur is not None:
             pieces += [*_BLUR_PIECES[1:], "lib/focus.glsl"]
             names |= {"NEAR_BLUR"} if self._blur.near else set()
+            names.add(f"LEVELS {self._blur.levels}")
         else:
             names.discard("DOF")
         names |= {"LINEAR"} if self._effects.linear else set()
@@ -184,13 +195,14 @@ class EffectsPass:
 
     def _shared(self, camera: Camera, values: Mapping[str, float]) -> dict[str, Any]:
         """Uniforms of more than one program."""
+        scale = numbers.blur_scale(camera, values["dof.aperture"], self._frame)
         return {
             "depth_row": clip_depth(camera),
             "fog_density": values["fog.density"],
             "fog_start": values["fog.start"],
             "fog_relief": max(camera.relief, 0.02),
             "fog_colour": self._effects.fog,
-            "blur_scale": numbers.blur_scale(camera, values["dof.aperture"], self._frame),
+            "blur_scale": scale,
             "blur_focus": numbers.inverse_distance(camera, values["dof.focus"]),
         }
 
@@ -256,54 +268,157 @@ def _set(program: Any, uniforms: Mapping[str, Any]) -> None:
 class _Blur:
     """Depth of field: the picture made small, what lies behind the focus blurred, and what lies before it.
 
+    Wide blurs are made of smaller pictures than narrow ones, so there may be several levels, narrow ones first.
+
     Args:
         far, near: largest radius behind and before the plane of focus, frame heights.
     """
 
     def __init__(self, effects: Effects, size: tuple[int, int], far: float, near: float, triangle: Any) -> None:
-        from vispy import gloo
+        height = size[1]
+        self._limit = max(far, near, 0.5 / height)
+        enough = next((n for n, (radius, _) in enumerate(_SHRINK) if self._limit * height <= radius), len(_SHRINK))
+        kinds = [(radius / height, block) for radius, block in _SHRINK[_FIRST_OF_SEVERAL:enough]]
+        kinds.append((self._limit, _SHRINK[enough][1] if enough < len(_SHRINK) else _LARGEST))
+        self.near = near / (kinds[0][1] / height) > 0.5
+        self._levels: list[_Level] = []
+        before = None
+        for number, (limit, block) in enumerate(kinds):
+            is_last = number == len(kinds) - 1
+            self._levels.append(
+                _Level(effects, size, block, limit, before, is_last, near if self.near else 0.0, triangle)
+            )
+            before = limit
 
-        self._gloo = gloo
-        limit = max(far, near, 0.5 / size[1])
-        self._block = next((block for radius, block in _SHRINK if limit * size[1] <= radius), 8)
-        small = -(-size[0] // self._block), -(-size[1] // self._block)
-        self._limit = limit
-        self._texel = self._block / size[1]
-        self.near = near / self._texel > 0.5
-        fog = ["lib/fog.glsl"] if "fog" in effects.active() else []
-        names = ["LINEAR"] if effects.linear else []
-        names += [f"SQUEEZE float({effects.squeeze:.4f})"]
-        names += [f"SIDES {effects.bokeh}"] if effects.bokeh else []
-        shrink = _program(gloo, "blur_shrink.frag", [*_BLUR_PIECES, *fog], [*names, *(["FOG"] if fog else [])])
-        spread = ["lib/light.glsl", "lib/spiral.glsl"]
-        self._passes = [(Target(small), shrink), (Target(small), _program(gloo, "blur_far.frag", spread, names))]
-        if self.near:
-            self._passes.append((Target(small), _program(gloo, "blur_near.frag", spread, names)))
-        for _, program in self._passes:
-            fixed = {"corner": triangle, "block": self._block, "near_reach": near / self._texel}
-            _set(program, {**fixed, **self.results()})
+    @property
+    def levels(self) -> int:
+        return len(self._levels)
 
     def results(self) -> dict[str, Any]:
         """Uniforms of those who use the result."""
-        textures = zip(("small", "far_blur", "near_blur"), (target.colour for target, _ in self._passes), strict=False)
-        return {
-            **dict(textures),
-            "blur_limit": self._limit,
-            "reach": self._limit / self._texel,
-            "texel": self._texel,
-        }
+        found: dict[str, Any] = {"blur_limit": self._limit}
+        for number, level in enumerate(self._levels):
+            found |= {f"{name}_{number}": value for name, value in level.results().items()}
+        return found
 
     def draw(self, scene: Target, shared: Mapping[str, Any]) -> None:
-        for target, program in self._passes:
+        for level in self._levels:
+            level.draw(scene, shared)
+
+    def free(self) -> None:
+        for level in self._levels:
+            level.free()
+
+
+class _Level:
+    """Blurs of some radii, made of a picture of one size.
+
+    Args:
+        block: pixels of the frame that make one of this picture, each way.
+        limit: largest radius here, frame heights.
+        before: that of the level before, which fades over to this one.
+        is_last: else the next level takes over.
+        near: largest radius before the plane of focus of all levels, frame heights; 0: nothing is blurred there.
+    """
+
+    def __init__(
+        self,
+        effects: Effects,
+        size: tuple[int, int],
+        block: int,
+        limit: float,
+        before: float | None,
+        is_last: bool,
+        near: float,
+        triangle: Any,
+    ) -> None:
+        from vispy import gloo
+
+        self._gloo = gloo
+        small = -(-size[0] // block), -(-size[1] // block)
+        texel = block / size[1]
+        reach = limit / texel
+        self._level = texel, limit
+        self._fade = None if before is None else (_FADE[0] * before, _FADE[1] * before)
+        light = ["LINEAR"] if effects.linear else []
+        fog = ["lib/fog.glsl"] if "fog" in effects.active() else []
+        names = [*light, *(["FOG"] if fog else []), *(["NEAR_BLUR"] if near else [])]
+        tile = max(1, math.ceil(min(near, limit) / texel + 0.5))
+        spread = ["lib/light.glsl", "lib/discs.glsl"]
+        shrink = _program(gloo, "blur_shrink.frag", [*_BLUR_PIECES, *fog], names)
+        self._passes = {"small": (Target(small), shrink)}
+        if near:
+            tiles = -(-small[0] // tile), -(-small[1] // tile)
+            self._passes["tiles"] = Target(tiles), _program(gloo, "blur_tiles.frag", spread, light)
+            self._passes["near"] = Target(small), _program(gloo, "blur_near.frag", spread, names)
+        self._passes["far"] = Target(small), _program(gloo, "blur_far.frag", spread, names)
+        offsets = discs(reach, effects.bokeh, effects.squeeze)
+        rows = -(-len(offsets) // _ROW)
+        table = np.zeros((rows * _ROW, 4), np.float32)
+        table[: len(offsets), :3] = offsets
+        self._taps = gloo.Texture2D(table.reshape(rows, _ROW, 4), internalformat="rgba32f")
+        fixed = {
+            "corner": triangle,
+            "block": block,
+            "blur_limit": limit,
+            "reach": reach,
+            "taps": self._taps,
+            "tap_count": len(offsets),
+            "disc_area": disc_area(effects.bokeh, effects.squeeze),
+            "tile": tile,
+            "starts": (0.25, 1.0) if self._fade is None else tuple(radius / texel for radius in self._fade),
+            "ends": (2.0 * reach, 3.0 * reach) if is_last else (_FADE[0] * reach, _FADE[1] * reach),
+            "stops": 2.0 * reach if is_last else 0.97 * reach,
+            **{name: target.colour for name, (target, _) in self._passes.items()},
+        }
+        for _, program in self._passes.values():
+            _set(program, fixed)
+
+    def results(self) -> dict[str, Any]:
+        """Uniforms of lib/focus.glsl, without the level's number."""
+        found = {name: target.colour for name, (target, _) in self._passes.items() if name != "tiles"}
+        return {**found, "level": self._level, **({} if self._fade is None else {"fade": self._fade})}
+
+    def draw(self, scene: Target, shared: Mapping[str, Any]) -> None:
+        for target, program in self._passes.values():
             _set(program, {**shared, "picture": scene.colour, "depth": scene.depth})
             with target:
                 self._gloo.set_viewport(0, 0, *target.size)
                 program.draw("triangles")
 
     def free(self) -> None:
-        for target, program in self._passes:
+        for target, program in self._passes.values():
             target.free()
             program.delete()
+        self._taps.delete()
+
+
+def discs(reach: float, sides: int, squeeze: float) -> NDArray[np.float32]:
+    """What a point of light becomes, up to a radius, in texels.
+
+    Args:
+        reach: the largest radius.
+        sides: of the polygon, one corner to the right; 0 is a disc.
+        squeeze: how much higher than wide it is.
+
+    Returns:
+        (n, 3): offset x, y, and the radius of the shape whose rim is there, of every texel that the largest one
+        covers, in the order of that radius.
+    """
+    most = math.ceil(reach + 0.5)
+    y, x = (n.ravel().astype(np.float64) for n in np.mgrid[-most : most + 1, -most : most + 1])
+    rim = np.hypot(x * squeeze, y)
+    if sides:
+        normals = 2 * np.pi * (np.arange(sides)[:, None] + 0.5) / sides
+        rim = np.max(np.cos(normals) * x * squeeze + np.sin(normals) * y, axis=0) / math.cos(math.pi / sides)
+    order = np.argsort(rim, kind="stable")
+    order = order[rim[order] < reach + 0.5]
+    return np.column_stack([x[order], y[order], rim[order]]).astype(np.float32)
+
+
+def disc_area(sides: int, squeeze: float) -> float:
+    """Area of such a shape of radius 1."""
+    return (sides * math.sin(2 * math.pi / sides) / 2 if sides else math.pi) / squeeze
 
 
 _CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
