@@ -25,5 +25,8 @@ void main() {
             sum += vec4(TO_LIGHT(c), 1.0) * weight;
         }
     }
+#ifdef NEAR_BLUR
+    own = settled(own, (vec2(middle) + 0.5) / vec2(size + 1));
+#endif
     colour = vec4(FROM_LIGHT(sum.rgb / sum.a), (own / blur_limit * 127.0 + 128.0) / 255.0);
 }

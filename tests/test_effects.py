@@ -443,6 +443,24 @@ def test_the_outline_of_a_blurred_foreground_is_blurred_too(inner, outer, colour
         assert np.abs(np.diff(blurred[line])).max() < 20
 
 
+@pytest.mark.parametrize("aperture", [0.04, 0.1])
+def test_no_crumb_stays_sharp_where_a_soft_edge_of_a_blurred_thing_is_in_focus(aperture):
+    """Between a near thing and what is behind it depth passes the focus; there lie dark specks of its outline."""
+    size = width, height = 640, 384
+    x = np.arange(width)
+    row = np.interp(x, [316, 324], [0.9, 0.1]).astype(np.float32)
+    row[480:] = 0.5  # what really is in focus
+    depth = np.tile(row, (height, 1))
+    photo = np.full((height, width, 3), 200, np.uint8)
+    photo[:, :316] = (240, 120, 40)
+    for specks in (np.s_[20:360:24, 319:322], np.s_[20:360:24, 560:563]):
+        photo[specks] = 0
+    frame = drawn({"dof": {"aperture": aperture, "focus": 0.5}}, photo, depth, size=size, layers=1)[..., 1].astype(int)
+    assert np.abs(np.diff(frame[30:350, 540:580], axis=0)).max() > 150, "what is in focus stays sharp"
+    beside = frame[30:350, 308:340]
+    assert np.abs(np.diff(beside, axis=0)).max() < 40
+
+
 def test_what_is_in_focus_stays_sharp_and_the_focus_follows_the_camera():
     depth = wall(1.0)
     followed = drawn({"dof": {"aperture": 0.1}}, depth=depth, camera=Camera(focus=1.0))

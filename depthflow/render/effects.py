@@ -203,6 +203,7 @@ class EffectsPass:
             "fog_relief": max(camera.relief, 0.02),
             "fog_colour": self._effects.fog,
             "blur_scale": scale,
+            "blur_range": scale * max(camera.relief, 0.02),
             "blur_focus": numbers.inverse_distance(camera, values["dof.focus"]),
         }
 
@@ -280,6 +281,7 @@ class _Blur:
         enough = next((n for n, (radius, _) in enumerate(_SHRINK) if self._limit * height <= radius), len(_SHRINK))
         kinds = [(radius / height, block) for radius, block in _SHRINK[_FIRST_OF_SEVERAL:enough]]
         kinds.append((self._limit, _SHRINK[enough][1] if enough < len(_SHRINK) else _LARGEST))
+        self._near = near
         self.near = near / (kinds[0][1] / height) > 0.5
         self._levels: list[_Level] = []
         before = None
@@ -296,7 +298,7 @@ class _Blur:
 
     def results(self) -> dict[str, Any]:
         """Uniforms of those who use the result."""
-        found: dict[str, Any] = {"blur_limit": self._limit}
+        found: dict[str, Any] = {"blur_limit": self._limit, "blur_near": self._near}
         for number, level in enumerate(self._levels):
             found |= {f"{name}_{number}": value for name, value in level.results().items()}
         return found
@@ -361,6 +363,7 @@ class _Level:
             "corner": triangle,
             "block": block,
             "blur_limit": limit,
+            "blur_near": near,
             "reach": reach,
             "taps": self._taps,
             "tap_count": len(offsets),

@@ -68,6 +68,10 @@ vec4 near_at(sampler2D near_blur, vec2 at) {
 
 vec3 focused(vec3 c, float inverse, vec2 at) {
     float blur = blur_of(inverse);
+#ifdef NEAR_BLUR
+    if (abs(blur) < level_0.x)
+        blur = settled(blur, at);
+#endif
     float radius = abs(blur);
     vec3 light = TO_LIGHT(c);
     float soft = smoothstep(0.25, 1.0, radius / level_0.x);
