@@ -587,3 +587,107 @@ def test_a_watermark_has_its_size_place_and_opacity(tmp_path):
     assert (top, bottom) == pytest.approx((66, 85), abs=1)
     assert (left, right) == pytest.approx((110, 129), abs=1)
     assert frame[75, 115].tolist() == pytest.approx([50, 178, 50], abs=1)
+
+
+# -- transparent photos --------------------------------------------------------------------------------------------
+
+
+X = np.arange(WIDTH)
+OPACITY = np.tile(np.clip((X - 30) * 255 // 60, 0, 255).astype(np.uint8), (HEIGHT, 1))
+"""None on the left, all on the right, a ramp between them."""
+
+
+def drawn_clear(effects, opacity=OPACITY, photo=PHOTO, depth=FLAT, size=SIZE, phase=0.3, **more):
+    """Colour by itself, 0 to 255, and opacity, 0 to 1, of a transparent photo's frame."""
+    effects = effects_of(EffectsSpec.model_validate(effects), size, seed=3)
+    light = np.rint(photo * (opacity[..., None] / 255.0)).astype(np.uint8)
+    grey = opacity[..., None].repeat(3, axis=2)
+    with FrameRenderer(light, depth, size=size, effects=effects, opacity=grey, **more) as renderer:
+        frame = next(renderer.raw_frames([Shot((Camera(),), {}, phase)], keep=True)).astype(float)
+    alpha = frame[..., 3:] / 255
+    assert (frame[..., :3] <= frame[..., 3:]).all(), "premultiplied"
+    return frame[..., :3] / np.maximum(alpha, 1e-9), alpha
+
+
+MANY = {
+    "vignette": {"strength": 0.5},
+    "lens": {"distortion": 0.1, "aberration": 0.02},
+    "colour": {"sepia": 0.5, "exposure": 0.3, "gamma": 1.2},
+    "fog": {"density": 1.0},
+    "sweep": {"strength": 0.5},
+    "grain": {"strength": 0.3},
+    "particles": {"kind": "fireflies", "amount": 1, "size": 3},
+    "letterbox": {"amount": 0.5, "aspect": 2.5},
+    "caption": {"text": "Hi", "size": 0.2},
+    "fade": {"amount": 0.2, "colour": "#204060"},
+}
+
+
+def test_with_opacity_everywhere_each_effect_is_what_it_is_without():
+    depth = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    colour, alpha = drawn_clear(MANY, np.full((HEIGHT, WIDTH), 255, np.uint8), depth=depth)
+    assert (alpha == 1).all()
+    np.testing.assert_allclose(colour, drawn(MANY, depth=depth, phase=0.3).astype(float), atol=1)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"colour": {"grayscale": 1.0}},
+        {"colour": {"sepia": 1.0, "contrast": 1.3, "gamma": 0.8}},
+        {"vignette": {"strength": 0.8}},
+        {"fog": {"density": 2.0}},
+        {"sweep": {"strength": 1.0}},
+        {"grain": {"strength": 0.5}},
+        {"fade": {"amount": 0.4, "colour": "#ff8000"}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_what_changes_colours_keeps_opacity_and_sees_colours_without_it(spec):
+    colour, alpha = drawn_clear(spec)
+    np.testing.assert_allclose(alpha[..., 0] * 255, OPACITY, atol=1)
+    expected = drawn(spec, phase=0.3).astype(float)
+    enough = OPACITY > 100
+    # Two roundings, of at most 1 / opacity each, and what the effect makes of the first.
+    assert np.abs(colour - expected)[enough].max() < 10
+    assert np.abs(colour - expected)[OPACITY == 255].max() <= 1.01
+
+
+@pytest.mark.parametrize("name", ["caption", "watermark", "letterbox", "snow", "distortion"])
+def test_what_lies_over_a_transparent_photo_brings_its_own_opacity(name, tmp_path):
+    """Laid on a colour afterwards, it is what the photo on that colour is."""
+    from PIL import Image
+
+    Image.fromarray(np.full((20, 40, 4), (255, 0, 0, 160), np.uint8)).save(tmp_path / "mark.png")
+    spec = {
+        "caption": {"caption": {"text": "Hello", "size": 0.3, "place": "left"}},
+        "watermark": {"watermark": {"file": str(tmp_path / "mark.png"), "size": 0.4, "place": "left"}},
+        "letterbox": {"letterbox": {"amount": 0.8, "aspect": 2.5}},
+        "snow": {"particles": {"kind": "snow", "amount": 1.0, "size": 3.0}},
+        "distortion": {"lens": {"distortion": 0.2}},
+    }[name]
+    colour, alpha = drawn_clear(spec)
+    teal = np.array([0, 128, 128])
+    share = OPACITY[..., None] / 255.0
+    on_teal = np.rint(PHOTO * share + teal * (1 - share)).astype(np.uint8)
+    # Snow adds a little light that covers nothing, and where there is nothing that has to cover.
+    most = 15 if name == "snow" else 3
+    np.testing.assert_allclose(colour * alpha + teal * (1 - alpha), drawn(spec, on_teal, phase=0.3), atol=most)
+    if name != "distortion":
+        assert alpha[:, :28].max() > 0.5
+        assert (alpha[:, :28] == 0).any()
+
+
+def test_light_shows_where_there_is_nothing():
+    nothing = np.zeros((HEIGHT, WIDTH), np.uint8)
+    colour, alpha = drawn_clear({"particles": {"kind": "fireflies", "amount": 1, "size": 4}}, nothing)
+    assert alpha.max() > 0.5
+    assert alpha.min() == 0
+    assert colour[alpha[..., 0] > 0.5].max() > 200
+
+
+def test_bars_of_padding_beside_a_transparent_photo_stay_clear():
+    whole = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    _, alpha = drawn_clear({"vignette": {"strength": 1}}, whole, size=(240, 96), fit="pad")
+    assert alpha[:, :40].max() == alpha[:, 200:].max() == 0
+    assert alpha[:, 40:200].min() == 1

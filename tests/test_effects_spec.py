@@ -308,18 +308,33 @@ def test_the_command_line(photo, depth_map, tmp_path):
 
 
 @pytest.mark.gl
-def test_a_transparent_photo_with_effects_lies_on_a_background_and_that_is_said(depth_map, tmp_path):
+@pytest.mark.parametrize(
+    ("effects", "kept"),
+    [
+        ({"fade": {"amount": 0.5}}, True),
+        ({"colour": {"grayscale": 1.0}, "letterbox": {"amount": 1.0, "aspect": 4.0}}, True),
+        ({"dof": {"aperture": 0.03}, "fade": {"amount": 0.5}}, False),
+    ],
+)
+def test_a_transparent_photo_stays_so_with_all_effects_but_depth_of_field(depth_map, tmp_path, effects, kept):
     pixels_ = np.full((96, 128, 4), 255, np.uint8)
     pixels_[:, :64, 3] = 0
     Image.fromarray(pixels_).save(tmp_path / "clear.png")
     job = {
         "photo": str(tmp_path / "clear.png"),
         "depth": {"file": str(depth_map)},
-        "effects": {"fade": {"amount": 0.5}},
+        "effects": effects,
+        "motion": {"name": "still"},
     }
     output = {"path": str(tmp_path / "v.png"), "format": "png", "size": "64x48", "fps": 1, "duration": 1}
     result = make(JobSpec.parse({**job, "outputs": [output]}))
-    assert any("effects keep no transparency" in note for note in result.notes)
+    alpha = np.asarray(Image.open(result.outputs[0].path).convert("RGBA"))[24, :, 3]
+    if kept:
+        assert result.notes == ()
+        assert (alpha[:28].max(), alpha[36:].min()) == (0, 255)
+    else:
+        assert result.notes == ("the transparent photo lies on #ffffff, because depth of field keeps no transparency",)
+        assert alpha.min() == 255
 
 
 @pytest.mark.gl

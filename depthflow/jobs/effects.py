@@ -18,7 +18,6 @@ from depthflow.jobs.effects_spec import CaptionSpec, EffectsSpec, WatermarkSpec,
 from depthflow.jobs.fonts import font_for
 from depthflow.opencv import cv2
 from depthflow.scene.effects import Colour, Effects, Overlay, Particles, frames_of, letterbox
-from depthflow.scene.parameters import TABLE
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -106,12 +105,12 @@ def check_files(spec: EffectsSpec) -> None:
     effects_of(spec, (64, 64))
 
 
-def has_effects(spec: JobSpec) -> bool:
-    """The job, resolved, asks for an effect, or animates one."""
+def active_effects(spec: JobSpec) -> frozenset[str]:
+    """The effects that a job, resolved, asks for or animates; names as of `Effects.active`."""
     moved = {component.parameter for component in spec.motion.components or ()}
     moved |= {track.parameter for track in spec.motion.tracks or ()}
     moved |= set(spec.timeline.parameters() if spec.timeline else ())
-    return bool(effects_of(spec.effects, (64, 64)).active()) or any(TABLE[name].group == "effects" for name in moved)
+    return replace(effects_of(spec.effects, (64, 64)), animated=frozenset(moved)).active()
 
 
 def moving(

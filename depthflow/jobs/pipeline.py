@@ -25,7 +25,7 @@ from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
 from depthflow.jobs.planning import Piece, Plan, cut, for_photo, laid, notes_of, plan_outputs
 from depthflow.jobs.spec import JobSpec, OutputSpec
-from depthflow.jobs.transparency import colour_and_opacity, put_together
+from depthflow.jobs.transparency import colour_and_opacity, put_together, taken_apart
 from depthflow.jobs.view import fan_of, mix_of, stereo_of
 from depthflow.paths import expanded
 from depthflow.progress import CancelToken, Progress, Report, StageClock, silent
@@ -167,7 +167,6 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
     packed = plan.format.kind == "video" and plan.format.pixel_format == "yuv420p" and not plan.alpha
     places = plan.layout
     assert places is not None  # noqa: S101 - the photo is known
-    pictures = colour_and_opacity(photo) if plan.alpha else (photo.pixels,)
     fan = fan_of(output.view)
     # Several files share the views of a frame, one each.
     parts = places.viewports if len(plan.paths) > 1 else ((0, 0, *places.frame),)
@@ -212,6 +211,11 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                 animated=animation.values,
                 warn=partial(run.warn, clock),
             )
+            pictures, opacity = [photo.pixels], None
+            if plan.alpha:
+                pictures = list(colour_and_opacity(photo))
+                # Effects see colour and opacity together; without any, both are drawn alike, each by itself.
+                opacity = pictures.pop() if effects.active() else None
             renderers = [
                 stack.enter_context(
                     FrameRenderer(
@@ -229,6 +233,7 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
                         effects=effects,
                         pack=packed and len(plan.paths) == 1,
                         twin=True,
+                        opacity=opacity,
                         gl_backend=spec.render.gl_backend,
                         gl_device=spec.render.gl_device,
                     )
@@ -250,7 +255,8 @@ def _render(spec: JobSpec, plan: Plan, photo: Photo, depth: NDArray[np.float32],
         with run.stage(StageClock(run.report, "render", len(shots))) as clock:
             frames = renderers[0].raw_frames(shots) if packed else renderers[0].frames(shots)
             if plan.alpha:
-                frames = map(put_together, *(renderer.raw_frames(shots) for renderer in renderers))
+                drawn = [renderer.raw_frames(shots) for renderer in renderers]
+                frames = map(taken_apart, *drawn) if opacity is not None else map(put_together, *drawn)
             for done, frame in enumerate(frames, start=1):
                 run.cancel.check()
                 for writer, (x, y, width, height) in zip(writers, parts, strict=True):

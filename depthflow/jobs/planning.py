@@ -12,7 +12,7 @@ from depthflow.images import WHITE, Photo, name_of
 from depthflow.jobs.animation import timing_of
 from depthflow.jobs.colours import rgb
 from depthflow.jobs.depth import is_local
-from depthflow.jobs.effects import check_files, has_effects
+from depthflow.jobs.effects import active_effects, check_files
 from depthflow.jobs.spec import JobSpec, OutputSpec
 from depthflow.jobs.view import check_view, files_of, layout_of, name_note, size_note, tag_of
 from depthflow.paths import expanded
@@ -153,9 +153,10 @@ def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
     # Each file of a pair holds one of the views.
     size = places.frame if len(plan.paths) == 1 else places.viewports[0][2:]
     opaque_view = output.view.mode in ("anaglyph", "rgbd", "rgbd-half")
-    effects = has_effects(spec)
+    # Its blur would have to be worked out for colour and opacity together.
+    blurs = "dof" in active_effects(spec)
     alpha = photo.alpha is not None and info.alpha and spec.render.background is None
-    alpha = alpha and not (opaque_view or effects)
+    alpha = alpha and not (opaque_view or blurs)
     check_output(info, width=size[0], height=size[1])
     encoder = choose_encoder(info, output.encoder, size=size, alpha=alpha)
     limited = output.target_bytes is not None or output.bitrate is not None
@@ -165,8 +166,8 @@ def for_photo(plan: Plan, spec: JobSpec, photo: Photo) -> Plan:
         reason = (
             ""
             if spec.render.background
-            else ", because effects keep no transparency"
-            if effects
+            else ", because depth of field keeps no transparency"
+            if blurs and info.alpha and not opaque_view
             else f", because {info.name if not info.alpha else output.view.mode} keeps no transparency"
         )
         opaque = f"the transparent photo lies on {spec.render.background or BACKGROUND}{reason}"

@@ -37,3 +37,8 @@ def put_together(colour: U8, opacity: U8) -> U8:
     frame[:, :, :3] = np.clip(np.rint(top * 255.0 / np.maximum(share, 1e-3)), 0, 255)
     frame[:, :, 3] = alpha
     return frame
+
+
+def taken_apart(frame: U8) -> U8:
+    """One (H, W, 4) RGBA frame, not premultiplied, of one that is."""
+    return put_together(frame, frame[:, :, 3:])

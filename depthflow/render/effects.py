@@ -51,9 +51,19 @@ class EffectsPass:
         size: (width, height) of a view in pixels.
         frame: half width and half height of what a view shows, halves of the photo's longer side.
         colour: what the finished frame is made of.
+        transparent: the scene is drawn as colour times opacity, and as opacity; frames are RGBA, premultiplied. For all
+            effects but depth of field.
     """
 
-    def __init__(self, effects: Effects, size: tuple[int, int], frame: tuple[float, float], colour: Colour) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        size: tuple[int, int],
+        frame: tuple[float, float],
+        colour: Colour,
+        *,
+        transparent: bool = False,
+    ) -> None:
         from vispy import gloo
 
         self._gloo = gloo
@@ -63,6 +73,8 @@ class EffectsPass:
         """There is depth of field."""
         self.scene = Target(size, depth_texture=True)
         """Where the view is drawn before."""
+        self.opacity = Target(size) if transparent else None
+        """Where its opacity is drawn, as grey."""
         self._triangle = gloo.VertexBuffer(np.array([(-1, -1), (3, -1), (-1, 3)], np.float32))
         self._room = 1.0
         self._blur: _Blur | None = None
@@ -126,6 +138,8 @@ class EffectsPass:
         for thing in (self._program, self._triangle, *self._textures.values()):
             thing.delete()
         self.scene.free()
+        if self.opacity is not None:
+            self.opacity.free()
 
     # -- made once ----------------------------------------------------------------------------------------
 
@@ -153,6 +167,8 @@ class EffectsPass:
         pieces += [f"lib/{name}.glsl" for name in ("sweep", "vignette", "grain") if name in on]
         if self._colour != "rgb":
             names.add("YUV")
+        if self.opacity is not None:
+            names.add("ALPHA")
         return _program(self._gloo, "effects.frag", pieces, sorted(names))
 
     def _set_up(self) -> None:
@@ -174,6 +190,8 @@ class EffectsPass:
         if self._colour != "rgb":
             rows = matrix(self._colour)
             constant |= {"yuv": rows[:3, :3].T.astype(np.float32), "yuv_offset": rows[:3, 3]}
+        if self.opacity is not None:
+            constant["opacity"] = self.opacity.colour
         if self._particles is not None:
             constant["particles"] = self._particles.target.colour
         if self._blur is not None:

@@ -51,7 +51,7 @@ class FrameRenderer:
     Use it from any thread, and close it (it is a context manager).
 
     Args:
-        photo: (H, W, 3) uint8 sRGB, row 0 on top.
+        photo: (H, W, 3) uint8 sRGB, row 0 on top; with an opacity, colour times that.
         depth: (h, w) float32 in [0, 1], 1 = nearest; any size of the same aspect ratio.
         size: (width, height) of one view in pixels; decides what the view shows and how fine it is drawn.
         fit: what to do when the aspect ratios differ; "fit" here is the same as "pad".
@@ -71,6 +71,8 @@ class FrameRenderer:
         twin: where the CPU draws with several cores and without a ring, a second context draws a share of the frames
             of clips of TWIN_FROM frames and more. It takes as long to begin as a few frames, and as much memory as the
             first.
+        opacity: (H, W, 3) uint8 grey, of a transparent photo. `raw_frames` are RGBA then, premultiplied. Needs effects,
+            none of them depth of field; without any, draw both pictures by themselves.
 
     Raises:
         GLError: no context, or frames larger than it can draw.
@@ -96,11 +98,13 @@ class FrameRenderer:
         ring: bool | None = None,
         pack: bool = False,
         twin: bool = False,
+        opacity: NDArray[np.uint8] | None = None,
     ) -> None:
         self._gl: GLContext = context(gl_backend, gl_device)
         self.gl = self._gl.info
         """What draws."""
         self._photo, self._depth = photo, np.ascontiguousarray(depth, np.float32)
+        self._opacity = opacity
         places = views or layout("mono", size)
         self.size = places.frame
         self._hide_edges = edge == "zoom"
@@ -142,6 +146,7 @@ class FrameRenderer:
             anaglyph=anaglyph,
             packed=pack and colour != "rgb",
             ring=not self.gl.software if ring is None else ring,
+            transparent=opacity is not None,
         )
         self._wants_twin = twin and self.gl.software and backends.cores() > 1 and not self._picture.ring
         self._ready: Sheets | None = None
@@ -213,7 +218,8 @@ class FrameRenderer:
             )
         # A mirrored texture costs about 4 ms more for each full screen on a CPU: only where the clip looks beyond.
         clamped = self._edge == "clamp" or (self._margin <= _LEAST_MARGIN and not scrolls)
-        sheets = Sheets(self._sheets(), "clamp" if clamped else "mirror")
+        layers, *opacity = self._sheets()
+        sheets = Sheets(layers, "clamp" if clamped else "mirror", *opacity)
         for painter in self._painters(wait=True):
             painter.gl.run(painter.set_sheets, sheets)
         if self._wants_twin and self._twin is None:
@@ -227,8 +233,9 @@ class FrameRenderer:
             for painter in self._painters(wait=True):
                 painter.gl.run(painter.prepare_effects, seen)
 
-    def _sheets(self) -> tuple[tuple[Mesh, NDArray[np.uint8]], ...]:
-        """Meshes and pictures of the layers, back first, fine enough for the reach and the scale."""
+    def _sheets(self) -> list[tuple[tuple[Mesh, NDArray[np.uint8]], ...]]:
+        """Meshes and pictures of the layers, back first, fine enough for the reach and the scale; those of the photo,
+        and those of its opacity if it has one."""
         size = self._resampled(self._scale)
         pixel = self.pixel / max(self._reach, 1e-9)
         # Depth that is drawn itself shows every facet.
@@ -248,14 +255,18 @@ class FrameRenderer:
             return build(form.depth, cared=_both(form.shown, window))
 
         with ThreadPoolExecutor(MOST, thread_name_prefix="depthflow-mesh") as pool:
-            photo = pool.submit(_shrunk, self._photo, size)
+            given = [self._photo] if self._opacity is None else [self._photo, self._opacity]
+            pictures = [pool.submit(_shrunk, picture, size) for picture in given]
             cuts = cut(depth, shift, width=size[0], count=count)
             meshes = [pool.submit(meshed, form) for form in cuts.forms]
-            layers = []
-            for mesh, colours in zip(meshes, cuts.colours(photo.result(), self._fill), strict=True):
-                picture = self._shown(colours)
-                layers.append((pool.submit(self._parted, mesh, picture), pool.submit(self._drawn, picture)))
-            return tuple((mesh.result(), picture.result()) for mesh, picture in layers)
+            sheets = []
+            for whole in pictures:
+                layers = []
+                for mesh, colours in zip(meshes, cuts.colours(whole.result(), self._fill), strict=True):
+                    picture = self._shown(colours)
+                    layers.append((pool.submit(self._parted, mesh, picture), pool.submit(self._drawn, picture)))
+                sheets.append(layers)
+            return [tuple((mesh.result(), picture.result()) for mesh, picture in layers) for layers in sheets]
 
     def _parted(self, mesh: Future[Mesh], picture: NDArray[np.uint8]) -> Mesh:
         """What of a mesh shows anything, by the opacity of its picture."""

@@ -63,6 +63,7 @@ class Picture:
         anaglyph: how two views become one.
         packed: frames end as by `yuv.pack_420`.
         ring: they are read through pixel-pack buffers.
+        transparent: they are RGBA, premultiplied; with effects only.
     """
 
     size: tuple[int, int]
@@ -78,6 +79,7 @@ class Picture:
     anaglyph: Mix | None = None
     packed: bool = False
     ring: bool = False
+    transparent: bool = False
 
     @property
     def packs_when_drawn(self) -> bool:
@@ -102,10 +104,12 @@ class Sheets:
     Attributes:
         layers: mesh and (H, W, 4) uint8 RGBA or YUVA, premultiplied; back first.
         edge: how their pictures go on beyond their border.
+        opacity: of a transparent photo the same with its opacity as grey, while the layers are colour times opacity.
     """
 
     layers: tuple[tuple[Mesh, NDArray[np.uint8]], ...]
     edge: Literal["mirror", "clamp"]
+    opacity: tuple[tuple[Mesh, NDArray[np.uint8]], ...] = ()
 
 
 class Painter:
@@ -115,6 +119,7 @@ class Painter:
         self.gl = gl
         self._picture = picture
         self._stage: Stage | None = Stage()
+        self._opacity = Stage() if picture.transparent else None
         self._target = Target(picture.canvas_size)
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         if picture.anaglyph is not None:
@@ -129,6 +134,8 @@ class Painter:
     def set_sheets(self, sheets: Sheets) -> None:
         """Draw these layers from now on."""
         self._alive().set_sheets(list(sheets.layers), sheets.edge)
+        if self._opacity is not None:
+            self._opacity.set_sheets(list(sheets.opacity), sheets.edge)
 
     def set_effects(self, effects: Effects | None) -> None:
         if self.effects is not None:
@@ -138,7 +145,9 @@ class Painter:
             from depthflow.render.effects import EffectsPass
 
             picture = self._picture
-            self.effects = EffectsPass(effects, picture.inner, picture.frame, picture.drawn)
+            self.effects = EffectsPass(
+                effects, picture.inner, picture.frame, picture.drawn, transparent=picture.transparent
+            )
 
     def prepare_effects(self, seen: Sequence[tuple[Camera, Mapping[str, float]]]) -> None:
         """Make what depends on all of a clip: camera and animated values of each view of each frame."""
@@ -194,7 +203,9 @@ class Painter:
             return
         self.set_effects(None)
         self._stage.free()
-        self._stage = None
+        if self._opacity is not None:
+            self._opacity.free()
+        self._stage = self._opacity = None
         self._target.free()
         for thing in (*(self._mixer or ()), self._pack_pass):
             if thing is not None:
@@ -212,7 +223,7 @@ class Painter:
         """Draw a frame; the target that it is in."""
         stage, target, picture = self._alive(), self._target, self._picture
         with target:
-            target.clear((*BLACK[picture.drawn], 1.0))
+            target.clear((*BLACK[picture.drawn], 0.0 if picture.transparent else 1.0))
             if self.effects is None:
                 for camera, viewport in zip(shot.cameras, picture.viewports, strict=True):
                     stage.draw(self._uniforms(camera), self._copies(camera), viewport)
@@ -233,15 +244,18 @@ class Painter:
 
     def _draw_with_effects(self, effects: EffectsPass, shot: Shot) -> None:
         for camera, viewport in zip(shot.cameras, self._picture.viewports, strict=True):
-            with effects.scene as scene:
-                scene.clear((0.0, 0.0, 0.0, 1.0))
-                self._alive().draw(
-                    self._uniforms(camera),
-                    self._copies(camera),
-                    (0, 0, *scene.size),
-                    depth_is_read=True,
-                    blurs=effects.blurs,
-                )
+            for stage, target in ((self._alive(), effects.scene), (self._opacity, effects.opacity)):
+                if stage is None or target is None:
+                    continue
+                with target:
+                    target.clear((0.0, 0.0, 0.0, 1.0))
+                    stage.draw(
+                        self._uniforms(camera),
+                        self._copies(camera),
+                        (0, 0, *target.size),
+                        depth_is_read=True,
+                        blurs=effects.blurs,
+                    )
             effects.draw(self._target, viewport, camera, shot.values, shot.phase)
 
     def _copies(self, camera: Camera) -> Sequence[dict[str, tuple[float, float]]]:
