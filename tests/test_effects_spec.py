@@ -361,6 +361,7 @@ def test_the_list():
     shown = CliRunner().invoke(app, ["effects", "list"]).output
     assert "vignette.strength" in shown
     assert "fireflies" in shown
+    assert "dof.focus=0.75" in shown, "how to have a subject sharp"
 
 
 def test_the_page_shows_what_the_table_says_and_its_examples_work():

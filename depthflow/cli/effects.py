@@ -113,3 +113,4 @@ def list_effects(
         table.add_row(row["name"], row["range"], cell(row["default"]), cell(row["usual"]), what)
     Console().print(table)
     print(f"\nNames with a usual amount: {', '.join(SUGGESTED)}")
+    print("dof is sharp at --focus (0.35). For a subject, give its depth: --effect dof.focus=0.75, or --focus 0.75")
