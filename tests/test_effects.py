@@ -393,6 +393,14 @@ def test_blurring_keeps_the_light_of_a_picture(aperture, focus, slanted):
     assert ((frame / 255.0) ** 2).sum() == pytest.approx(((photo / 255.0) ** 2).sum(), rel=0.01)
 
 
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (3840, 2160)])
+def test_an_even_picture_stays_even_however_many_levels_share_its_blurs(size):
+    grey = np.full((90, 160, 3), (200, 90, 31), np.uint8)
+    depth = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (90, 1))
+    frame = drawn({"dof": {"aperture": 0.5, "focus": 0.5}}, grey, depth, size=size)
+    assert np.abs(frame.astype(int) - grey[0, 0]).max() <= 1
+
+
 def test_the_shapes_of_a_dot_list_each_texel_once_and_cover_their_area():
     for sides, squeeze in ((0, 1.0), (0, 1.6), (5, 1.0), (6, 1.0)):
         taps = discs(12.0, sides, squeeze)

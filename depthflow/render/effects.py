@@ -29,11 +29,10 @@ _GRAIN_SIGMA = 42.0
 _GRAINS = 540.0
 """Grains of size 1 from top to bottom of a frame."""
 
-_SHRINK = ((2.0, 1), (8.0, 2), (32.0, 4), (128.0, 8))
-_LARGEST = 16
-_FIRST_OF_SEVERAL = 2
-"""Radii in pixels up to which a blur is made of a picture this much smaller; beyond, _LARGEST. If one does not do for a
-clip, the third and those after it share the work, each for its radii.
+_SHRINK = ((2.0, 1), (8.0, 2), (32.0, 4), (128.0, 8), (512.0, 16), (math.inf, 32))
+_SHARED = slice(2, 4)
+"""Radii in pixels up to which a blur is made of a picture this much smaller. Where a clip needs a later one, these (or
+the first of them) share the work with it, each for its radii.
 
 A disc is added up of all its texels, so this bounds the work: to about 4 pi texels for each pixel of the frame.
 """
@@ -296,9 +295,9 @@ class _Blur:
     def __init__(self, effects: Effects, size: tuple[int, int], far: float, near: float, triangle: Any) -> None:
         height = size[1]
         self._limit = max(far, near, 0.5 / height)
-        enough = next((n for n, (radius, _) in enumerate(_SHRINK) if self._limit * height <= radius), len(_SHRINK))
-        kinds = [(radius / height, block) for radius, block in _SHRINK[_FIRST_OF_SEVERAL:enough]]
-        kinds.append((self._limit, _SHRINK[enough][1] if enough < len(_SHRINK) else _LARGEST))
+        enough = next(n for n, (radius, _) in enumerate(_SHRINK) if self._limit * height <= radius)
+        kinds = [(radius / height, block) for radius, block in _SHRINK[:enough][_SHARED]]
+        kinds.append((self._limit, _SHRINK[enough][1]))
         self._near = near
         self.near = near / (kinds[0][1] / height) > 0.5
         self._levels: list[_Level] = []
