@@ -108,10 +108,11 @@ def render_command(spec: Mapping[str, Any], *, program: str = "render") -> Comma
     """
     wanted = resolve(JobSpec.parse(dict(spec)))
     command = _command(wanted, program, wanted.preset)
-    if not command.whole and wanted.preset is not None:
-        # The preset is another one by now: what it says may have no option to take it back.
+    if wanted.preset is not None:
+        # The preset may be another one by now: all that it says has to be taken back, if there is an option for it.
         plain = _command(wanted, program, None)
-        return plain if plain.whole else command
+        if plain.whole and (not command.whole or len(plain.words) < len(command.words)):
+            return plain
     return command
 
 
