@@ -17,11 +17,11 @@ from depthflow.cli.effects import markdown
 from depthflow.errors import PhotoError, UsageError
 from depthflow.jobs import fonts
 from depthflow.jobs.animation import animation_of
-from depthflow.jobs.effects import check_files, effects_of, moving
+from depthflow.jobs.effects import check_files, effect_notes, effects_of, moving
 from depthflow.jobs.effects_options import escaped, from_given, from_options, from_table, keys
 from depthflow.jobs.effects_spec import SUGGESTED, EffectsSpec
 from depthflow.jobs.fonts import built_in, font_for
-from depthflow.jobs.library import apply_preset, load_preset, names
+from depthflow.jobs.library import apply_preset, load_preset, names, resolve
 from depthflow.jobs.pipeline import make
 from depthflow.jobs.spec import JobSpec
 from depthflow.render.painter import Shot
@@ -376,3 +376,20 @@ def test_the_page_shows_what_the_table_says_and_its_examples_work():
         spec = JobSpec.from_toml(f'photo = "x"\n{block}')
         values = animation_of(spec, spec.outputs[0]).values
         assert effects_of(spec.effects, (64, 36), animated=values).active()
+
+
+def test_what_is_asked_of_an_effect_that_does_nothing_is_a_note():
+    def notes(*options, **more):
+        return effect_notes(resolve(JobSpec.parse({"photo": "a.jpg", "effects": from_options(options), **more})))
+
+    assert notes("dof.focus=0.8") == ["effects: dof.focus has no effect without dof.aperture"]
+    assert notes("caption.size=0.1", "fog.start=0.5") == [
+        "effects: fog.start has no effect without fog.density",
+        "effects: caption.size has no effect without caption.text",
+    ]
+    assert notes("dof", "dof.focus=0.8", "vignette", "grain.strength=0.2", "grain.size=2") == []
+    track = {"parameter": "dof.aperture", "keys": [{"at": "0s", "value": 0}, {"at": "100%", "value": 0.05}]}
+    assert notes("dof.focus=0.8", timeline={"tracks": [track]}) == []
+    for name in names("presets"):
+        preset = apply_preset({"photo": "a.jpg"}, load_preset(name))
+        assert effect_notes(resolve(JobSpec.parse(preset))) == []

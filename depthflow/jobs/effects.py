@@ -113,6 +113,37 @@ def active_effects(spec: JobSpec) -> frozenset[str]:
     return replace(effects_of(spec.effects, (64, 64)), animated=frozenset(moved)).active()
 
 
+_NEEDS = {
+    "vignette": "strength",
+    "dof": "aperture",
+    "fog": "density",
+    "particles": "amount",
+    "sweep": "strength",
+    "grain": "strength",
+    "letterbox": "amount",
+    "caption": "text",
+    "watermark": "file",
+}
+"""Keys without which an effect does nothing."""
+
+
+def effect_notes(spec: JobSpec) -> list[str]:
+    """What is asked of effects that do nothing, lines for people.
+
+    Args:
+        spec: resolved.
+    """
+    asked = {}
+    for part, needed in _NEEDS.items():
+        values = getattr(spec.effects, part)
+        usual = type(values).model_validate(type(values)().model_dump())  # colours as they are read
+        chosen = [key for key in type(values).model_fields if getattr(values, key) != getattr(usual, key)]
+        if chosen and needed not in chosen:
+            asked[part] = f"effects: {part}.{chosen[0]} has no effect without {part}.{needed}"
+    idle = asked.keys() - (active_effects(spec) if asked else ())
+    return [note for part, note in asked.items() if part in idle]
+
+
 def moving(
     shots: Iterable[Shot], effects: Effects, animated: Mapping[str, NDArray[np.float64]], *, passes: int, fps: float
 ) -> list[Shot]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from depthflow.images import Limits, Photo, load_photo
 from depthflow.jobs.animation import animation_of, motion_notes
 from depthflow.jobs.depth import CACHE_BYTES, begin, check_named, depth_of
-from depthflow.jobs.effects import effects_of, moving
+from depthflow.jobs.effects import effect_notes, effects_of, moving
 from depthflow.jobs.embedded import embedded
 from depthflow.jobs.library import resolve
 from depthflow.jobs.planning import Piece, Plan, cut, for_photo, laid, notes_of, plan_outputs
@@ -131,7 +131,7 @@ def make(
     with run.stage(StageClock(report, "load", 1)) as clock:
         photo = load_photo(spec.photo, limits=limits or Limits(), stdin=stdin)
         plans = [for_photo(plan, spec, photo) for plan in plans]
-        run.warn(clock, *photo.notes, *notes_of(plans), *motion_notes(spec))
+        run.warn(clock, *photo.notes, *notes_of(plans), *motion_notes(spec), *effect_notes(spec))
         flat = laid(photo, spec)
         clock.update(1)
     with run.stage(StageClock(report, "depth", 1)) as clock:
