@@ -207,12 +207,12 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """A render that fails on the render thread while the second frame is drawn."""
     real, drawn = Stage.draw, 0
 
-    def draw(*args: object) -> None:
+    def draw(*args: object, **more: object) -> None:
         nonlocal drawn
         drawn += 1
         if drawn == 2:
             raise MemoryError("as a driver says it")
-        real(*args)  # type: ignore[arg-type]
+        real(*args, **more)  # type: ignore[arg-type]
 
     def failing() -> None:
         nonlocal drawn

@@ -87,10 +87,10 @@ def test_a_renderer_that_is_closed_while_frames_are_on_their_way() -> None:
 def test_an_error_on_the_render_thread(direct: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch) -> None:
     real, drawn = Stage.draw, itertools.count()
 
-    def draw(*args: object) -> None:
+    def draw(*args: object, **more: object) -> None:
         if next(drawn) == 4:
             raise MemoryError("as a driver says it")
-        real(*args)  # type: ignore[arg-type]
+        real(*args, **more)  # type: ignore[arg-type]
 
     with renderer() as drawer:
         drawer.prepare(CLIP)

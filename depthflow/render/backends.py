@@ -239,7 +239,12 @@ def open_beside(first: Opened) -> Opened:
 
 def _threads_beside() -> int:
     """Rasterizer threads of a second context; 0 is the thread that draws."""
-    return 0 if cores() < _MANY_CORES else cores() // 2
+    return 0 if few_cores() else cores() // 2
+
+
+def few_cores() -> bool:
+    """Too few for a picture to be divided among them."""
+    return cores() < _MANY_CORES
 
 
 def cores() -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from depthflow.errors import GLError
 from depthflow.opencv import cv2
-from depthflow.render import backends
+from depthflow.render import backends, strips
 from depthflow.render.ahead import FramesAhead
 from depthflow.render.context import GLContext, context, second
 from depthflow.render.fill import Fill
@@ -131,6 +131,8 @@ class FrameRenderer:
         self._scale = 0.0
         self._margin = 0.0
         self._window: tuple[float, ...] = (0.0, 0.0)
+        ring = not self.gl.software if ring is None else ring
+        draws_alike = anaglyph is None and supersample == 1 and not ring
         self._picture = Picture(
             size=self.size,
             drawn_size=(round(self.size[0] * supersample), round(self.size[1] * supersample)),
@@ -145,7 +147,8 @@ class FrameRenderer:
             drawn=colour if anaglyph is None else "rgb",
             anaglyph=anaglyph,
             packed=pack and colour != "rgb",
-            ring=not self.gl.software if ring is None else ring,
+            ring=ring,
+            strip=strips.rows(*canvas_size) if draws_alike and self.gl.software and backends.few_cores() else 0,
             transparent=opacity is not None,
         )
         self._wants_twin = twin and self.gl.software and backends.cores() > 1 and not self._picture.ring

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,7 @@ from depthflow.render.anaglyph import AnaglyphPass
 from depthflow.render.context import GLContext
 from depthflow.render.mesh import Mesh
 from depthflow.render.readback import Readback, Transfer
-from depthflow.render.stage import Stage, Target
+from depthflow.render.stage import Rows, Stage, Target, View
 from depthflow.render.yuv import BLACK, WHITE, Colour, Packer
 from depthflow.scene import framing
 from depthflow.scene.anaglyph import Mix
@@ -63,6 +64,8 @@ class Picture:
         anaglyph: how two views become one.
         packed: frames end as by `yuv.pack_420`.
         ring: they are read through pixel-pack buffers.
+        strip: rows that are drawn, read back and packed before the next ones, unless there are effects; 0 draws frames
+            as a whole. Not with a ring, of anaglyphs, or supersampled.
         transparent: they are RGBA, premultiplied; with effects only.
     """
 
@@ -79,6 +82,7 @@ class Picture:
     anaglyph: Mix | None = None
     packed: bool = False
     ring: bool = False
+    strip: int = 0
     transparent: bool = False
 
     @property
@@ -112,15 +116,23 @@ class Sheets:
     opacity: tuple[tuple[Mesh, NDArray[np.uint8]], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The views of one frame, and that whose depth is shown."""
+
+    views: list[View]
+    depth: View | None
+
+
 class Painter:
     """Stage, framebuffer and passes in one context. Everything but `free` is for that context's thread."""
 
     def __init__(self, gl: GLContext, picture: Picture, effects: Effects | None) -> None:
         self.gl = gl
         self._picture = picture
-        self._stage: Stage | None = Stage()
-        self._opacity = Stage() if picture.transparent else None
-        self._target = Target(picture.canvas_size)
+        self._stage: Stage | None = Stage(gl.later)
+        self._opacity = Stage(gl.later) if picture.transparent else None
+        self._targets: dict[int, Target] = {}
         self._mixer: tuple[Target, AnaglyphPass] | None = None
         if picture.anaglyph is not None:
             self._mixer = Target(picture.drawn_size), AnaglyphPass(picture.anaglyph, picture.colour)
@@ -162,7 +174,8 @@ class Painter:
         # One triangle opaque, one not; a texture whose sides are no powers of two has a shader of its own.
         mesh = Mesh(corners, np.array([[0, 1, 2], [0, 1, 2]], np.uint32), error=1.0, opaque=1)
         self._stage.set_sheets([(mesh, np.zeros((3, 3, 4), np.uint8))] * 2, "clamp")
-        self._draw(Shot((Camera(),) * len(self._picture.viewports)))
+        with self._reading(Shot((Camera(),) * len(self._picture.viewports))):
+            pass
 
     def begin(self, shot: Shot) -> Transfer:
         """Draw a frame and send it on its way."""
@@ -176,7 +189,7 @@ class Painter:
         """
         picture = self._picture
         if self._packer is not None and isinstance(item, Shot) and picture.drawn_size == picture.size:
-            with self._draw(item).reading() as read_rows:
+            with self._reading(item) as read_rows:
                 return self._packer.pack_read(read_rows, out)
         read = out
         if not picture.packs_when_drawn and (picture.packed or picture.drawn_size != picture.size):
@@ -184,7 +197,8 @@ class Painter:
                 self._unpacked = np.empty((*picture.read_size[::-1], 4), np.uint8)
             read = self._unpacked
         if isinstance(item, Shot):
-            self._draw(item).read(read)
+            with self._reading(item) as read_rows:
+                read_rows(read, 0)
         else:
             self._alive()
             self.readback.finish(item, read)
@@ -206,10 +220,10 @@ class Painter:
         if self._opacity is not None:
             self._opacity.free()
         self._stage = self._opacity = None
-        self._target.free()
-        for thing in (*(self._mixer or ()), self._pack_pass):
+        for thing in (*self._targets.values(), *(self._mixer or ()), self._pack_pass):
             if thing is not None:
                 thing.free()
+        self._targets.clear()
         self._mixer = self._pack_pass = None
         self.readback.free()
         self.gl.flush()
@@ -219,20 +233,48 @@ class Painter:
             raise GLError("this renderer is closed")
         return self._stage
 
+    def _target(self, height: int) -> Target:
+        """As wide as the views together."""
+        if height not in self._targets:
+            self._targets[height] = Target((self._picture.canvas_size[0], height))
+        return self._targets[height]
+
+    @contextmanager
+    def _reading(self, shot: Shot) -> Iterator[Callable[[NDArray[np.uint8], int], None]]:
+        """Draw a frame; within it `read(out, top)` copies rows from number `top` on, (rows, width, 4) uint8.
+
+        With strips, each is drawn when one of its rows is read, in place of the one before.
+        """
+        strip = self._picture.strip if self.effects is None else 0
+        if not strip:
+            with self._draw(shot).reading() as read:
+                yield read
+            return
+        from depthflow.render import gl_raw
+
+        scene, drawn = self._scene(shot), -1
+        with self._target(strip) as target:
+
+            def read_rows(out: NDArray[np.uint8], top: int) -> None:
+                nonlocal drawn
+                while len(out):
+                    number, row = divmod(top, strip)
+                    if number != drawn:
+                        self._draw_scene(scene, target, (number * strip, (number + 1) * strip))
+                        drawn = number
+                    count = min(len(out), strip - row)
+                    gl_raw.read_pixels(out[:count], row)
+                    out, top = out[count:], top + count
+
+            yield read_rows
+
     def _draw(self, shot: Shot) -> Target:
         """Draw a frame; the target that it is in."""
-        stage, target, picture = self._alive(), self._target, self._picture
-        with target:
-            target.clear((*BLACK[picture.drawn], 0.0 if picture.transparent else 1.0))
-            if self.effects is None:
-                for camera, viewport in zip(shot.cameras, picture.viewports, strict=True):
-                    stage.draw(self._uniforms(camera), self._copies(camera), viewport)
-            if picture.depth_view is not None:
-                camera = shot.cameras[0]
-                ends = BLACK[picture.drawn], WHITE[picture.drawn]
-                stage.draw_depth(self._uniforms(camera), self._copies(camera), picture.depth_view, ends)
+        picture = self._picture
+        with self._target(picture.canvas_size[1]) as target:
+            self._draw_scene(self._scene(shot), target)
         if self.effects is not None:
-            self._draw_with_effects(self.effects, shot)
+            self._draw_with_effects(self.effects, shot, target)
         if self._mixer is not None:
             views, (target, mixer) = target, self._mixer
             with target:
@@ -242,21 +284,35 @@ class Painter:
         self.gl.flush()
         return target
 
-    def _draw_with_effects(self, effects: EffectsPass, shot: Shot) -> None:
+    def _scene(self, shot: Shot) -> _Scene:
+        """What effects have no part in."""
+        picture, first = self._picture, shot.cameras[0]
+        views = [self._view(*seen) for seen in zip(shot.cameras, picture.viewports, strict=True)]
+        depth = None if picture.depth_view is None else self._view(first, picture.depth_view)
+        return _Scene(views if self.effects is None else [], depth)
+
+    def _draw_scene(self, scene: _Scene, target: Target, rows: Rows | None = None) -> None:
+        """Draw it into the active target, which holds these rows of a frame; None is all of it."""
+        stage, picture = self._alive(), self._picture
+        target.clear((*BLACK[picture.drawn], 0.0 if picture.transparent else 1.0))
+        for view in scene.views:
+            stage.draw(view, rows=rows)
+        if scene.depth is not None:
+            stage.draw_depth(scene.depth, (BLACK[picture.drawn], WHITE[picture.drawn]), rows=rows)
+
+    def _draw_with_effects(self, effects: EffectsPass, shot: Shot, frame: Target) -> None:
         for camera, viewport in zip(shot.cameras, self._picture.viewports, strict=True):
             for stage, target in ((self._alive(), effects.scene), (self._opacity, effects.opacity)):
                 if stage is None or target is None:
                     continue
                 with target:
                     target.clear((0.0, 0.0, 0.0, 1.0))
-                    stage.draw(
-                        self._uniforms(camera),
-                        self._copies(camera),
-                        (0, 0, *target.size),
-                        depth_is_read=True,
-                        blurs=effects.blurs,
-                    )
-            effects.draw(self._target, viewport, camera, shot.values, shot.phase)
+                    view = self._view(camera, (0, 0, *target.size))
+                    stage.draw(view, depth_is_read=True, blurs=effects.blurs)
+            effects.draw(frame, viewport, camera, shot.values, shot.phase)
+
+    def _view(self, camera: Camera, viewport: Rect) -> View:
+        return View(self._uniforms(camera), self._copies(camera), viewport)
 
     def _copies(self, camera: Camera) -> Sequence[dict[str, tuple[float, float]]]:
         """Uniforms of each copy of the photo that a scrolling camera sees; the photo itself if it does not scroll."""

@@ -11,9 +11,9 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from html import escape, unescape
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape, unescape
 
 MOST = 512 * 1024
 """Bytes of a comment; a longer one is neither written nor read."""
@@ -136,12 +136,12 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
 
 
 def _packet(text: str) -> bytes:
-    return _PACKET.format(escape(text)).encode()
+    return _PACKET.format(escape(text, quote=False)).encode()
 
 
 def _described(packet: bytes) -> str:
     match = _DESCRIPTION.search(packet.decode(errors="replace"))
-    return unescape(match[1], {"&quot;": '"', "&apos;": "'"}) if match else ""
+    return unescape(match[1]) if match else ""
 
 
 # -- GIF ------------------------------------------------------------------------------------------------------
