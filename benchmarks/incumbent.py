@@ -11,7 +11,7 @@ Ours moves by `orbital`. The incumbent's commands make a still: what moves its c
 people to write (issue 24 of its repository), and a few lines here do, before its own commands run as they are. Its
 camera goes round in a circle in the same five seconds, about as far; how far both move is printed.
 
-Wall time is end to end, from the command's start to the finished file. CPU time is that of the whole process tree.
+Wall time is end to end, from the command's start to its end. CPU time is that of the whole process tree.
 "Steady" leaves the start out: the time of a run less that of the same run with one frame. Whole clips are compared at
 our length: the incumbent's start and as many of its steady frames. "Others" is how much of
 the machine other processes took meanwhile; where that is not small, trust the CPU times and the ratios only.
@@ -34,6 +34,7 @@ import time
 import venv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -196,7 +197,6 @@ class Bench:
             ],
             environment,
         )
-        self.check(out, frames)
 
     def ours(self, frames: int, out: Path, *more: str | int, fps: int = FPS) -> None:
         width, height = self.size
@@ -209,7 +209,6 @@ class Bench:
             # What pip installs is compiled, as theirs is; a checkout may not be.
             {**self.environment(), "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")},
         )
-        self.check(out, frames)
 
     def our_video(self, preset: str, frames: int, fps: int = FPS) -> None:
         more = ("--encoder", "libx264", "--encoder-preset", preset, "--crf", CRF)
@@ -222,8 +221,9 @@ class Bench:
         self.our_video(preset, count, fps=1)
         return [_flow(self.output(name), count // 2) for name in ("theirs", "ours")]
 
-    def check(self, out: Path, frames: int) -> None:
-        """That a video is what was asked for, so that like is compared with like."""
+    def check(self, name: str, frames: int) -> None:
+        """That a video is what was asked for, so that like is compared with like; without a clock."""
+        out = self.output(name)
         facts = probe(out, depth="count")
         found, wanted = (facts.frames, facts.width, facts.height), (frames, *self.size)
         if found != wanted:
@@ -297,17 +297,17 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, list[Cost]]:
     """Costs by row, one entry a round; theirs and ours take turns."""
     rows: dict[str, list[Cost]] = {}
 
-    def add(name: str, work: Callable[[], object]) -> None:
+    def add(name: str, work: Callable[[], object], made: str, frames: int) -> None:
         rows.setdefault(name, []).append(cost(work))
+        bench.check(made, frames)
 
     for number in range(options.rounds):
         for preset in options.presets:
             print(f"round {number + 1} of {options.rounds}, {preset} ...", file=sys.stderr)
-            add(f"theirs {preset}", lambda preset=preset: bench.theirs(preset, options.their_frames))
-            add(f"ours {preset}", lambda preset=preset: bench.our_video(preset, options.frames))
-            add(f"theirs {preset} start", lambda preset=preset: bench.theirs(preset, 1))
-            add(f"ours {preset} start", lambda preset=preset: bench.our_video(preset, 1))
-            add(f"alone {preset}", lambda preset=preset: bench.encode_alone(preset, options.frames))
+            for more, theirs, ours in (("", options.their_frames, options.frames), (" start", 1, 1)):
+                add(f"theirs {preset}{more}", partial(bench.theirs, preset, theirs), "theirs", theirs)
+                add(f"ours {preset}{more}", partial(bench.our_video, preset, ours), "ours", ours)
+            add(f"alone {preset}", partial(bench.encode_alone, preset, options.frames), "alone", options.frames)
         rows.setdefault("drawing", []).append(bench.drawing(options.frames))
     return rows
 

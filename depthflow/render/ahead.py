@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from depthflow.render.painter import Painter, Picture, Shot
 from depthflow.render.readback import Transfer
 
-AHEAD = 2
-"""Frames that each painter draws while one is written: with one, an encoder that takes some in bursts has to wait."""
+AHEAD = 4
+"""Frames that each painter draws while one is written: an encoder takes some in bursts, and would have to wait."""
 
 
 @dataclass(frozen=True, slots=True)
