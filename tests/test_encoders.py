@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from video_samples import moving, seen, write
 
+from depthflow import processors
 from depthflow.errors import FFmpegError, UnknownNameError, UsageError
 from depthflow.video import devices, ffmpeg, probing
+from depthflow.video.command import Frames, Target, encode_command
 from depthflow.video.encoder_table import ENCODERS, FAMILIES
 from depthflow.video.encoders import choose_encoder, working_encoders
 from depthflow.video.formats import FORMATS
@@ -387,3 +390,36 @@ def test_help_and_import_start_no_process(tmp_path: Path) -> None:
     )
     root = Path(__file__).resolve().parents[1]
     subprocess.run([sys.executable, "-c", script], check=True, cwd=root, env={**os.environ})
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "cores", "threads"),
+    [
+        ("libx264", "slow", 2, "6"),
+        ("libx264", "veryslow", 1, "3"),
+        ("libx264", "slow", 8, None),
+        ("libx264", "veryfast", 2, None),
+        ("libx264", None, 2, None),
+        ("libx265", "slow", 2, None),
+    ],
+)
+def test_x264_has_more_threads_where_they_would_idle(
+    name: str, preset: str | None, cores: int, threads: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "usable", lambda: cores)
+    frames = Frames("yuv420p", 64, 64, Fraction(30), "bt709")
+    format_ = FORMATS["hevc" if name == "libx265" else "mp4"]
+    target = Target(tmp_path / "a.mp4", ".mp4", format_, ENCODERS[name], preset=preset)
+    command = encode_command("ffmpeg", frames, target)
+    assert (command[command.index("-threads") + 1] if "-threads" in command else None) == threads
+
+
+def test_a_container_has_its_share_of_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    told = tmp_path / "cpu.max"
+    monkeypatch.setattr(processors, "_QUOTA", told)
+    for words, count in (("250000 100000", 2), ("10000 100000", 1), ("max 100000", 16), ("", 16)):
+        told.write_text(words)
+        assert processors.usable() == count
+    told.unlink()
+    assert processors.usable() == 16

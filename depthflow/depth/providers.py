@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import platform
 from pathlib import Path
 from typing import Any, Protocol
 
+from depthflow import processors
 from depthflow.errors import RuntimeMissingError, UsageError
 
 ORT_NAMES: dict[str, str] = {
@@ -98,11 +98,7 @@ def threads() -> int:
 
     ONNX Runtime's own default counts the machine's cores, which in a container is far more than its share.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
-        count = min(count, max(1, round(int(quota) / int(period))))
-    return max(1, min(count, _MAX_THREADS))
+    return min(processors.usable(), _MAX_THREADS)
 
 
 def session_options(ort: Any) -> Any:

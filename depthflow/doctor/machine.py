@@ -10,7 +10,7 @@ import struct
 import sys
 from pathlib import Path
 
-from depthflow import __version__
+from depthflow import __version__, processors
 from depthflow.doctor.check import Check, Facts
 
 PACKAGES = (
@@ -77,7 +77,7 @@ def check_system() -> Check:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "cores": os.cpu_count() or 1,
-        "usable_cores": usable_cores(),
+        "usable_cores": processors.usable(),
         "memory_gb": round(total, 1),
         "free_memory_gb": round(free, 1),
         "container": in_container(),
@@ -100,15 +100,6 @@ def os_name() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return f"{platform.system()} {platform.release()}"
-
-
-def usable_cores() -> int:
-    """Processors that this process may use; a container's share rounded, at least 1."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    words = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(words) == 2 and words[0].isdigit() and words[1].isdigit():
-        count = min(count, round(int(words[0]) / int(words[1])))
-    return max(1, count)
 
 
 def memory_gb() -> tuple[float, float]:

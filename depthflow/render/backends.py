@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from depthflow import environment
+from depthflow import environment, processors
 from depthflow.errors import GLError
 from depthflow.render import gloo_threads
 from depthflow.render.devices import GLDevice, find_library, finding_fast, open_display, open_surfaceless
@@ -248,8 +248,8 @@ def few_cores() -> bool:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Of the processor, for this process."""
+    return processors.usable()
 
 
 # -- the back ends ---------------------------------------------------------------------------------------------

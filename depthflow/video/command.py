@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import ffmpeg as graph
 
+from depthflow import processors
 from depthflow.video.colour import Matrix, PixelFormat, rgb_filter, tags, yuv_filter
 from depthflow.video.devices import render_node
 from depthflow.video.encoder_table import Encoder
@@ -27,6 +28,9 @@ _WEBM_STEREO = ("left_right", "right_left", "top_bottom", "bottom_top")
 _FRAME_PACKING = {"left_right": "3", "top_bottom": "4"}
 """The same in the frame packing message of H.264 (ITU-T H.264, D.2.26), which x264 alone can write."""
 
+_PATIENT = ("slow", "slower", "veryslow")
+"""Presets of x264 with which it leaves cores idle where they are few."""
+_FEW = 4
 
 AUDIO_BITS = 192_000
 """Bits a second of the sound, where it is compressed."""
@@ -199,6 +203,9 @@ def video_options(frames: Frames, target: Target) -> dict[str, Any]:
     # Never both: ffmpeg 9 cannot decode a Matroska file whose field and whose H.264 message say the same.
     if encoder.name == "libx264" and target.stereo in _FRAME_PACKING and muxer != "matroska":
         options["x264-params"] = f"frame-packing={_FRAME_PACKING[target.stereo]}"
+    if encoder.name == "libx264" and target.preset in _PATIENT and (count := processors.usable()) < _FEW:
+        # By itself it takes half as many: 6 % more time on two cores, and the same CPU time.
+        options["threads"] = 3 * count
     options |= _container(format_, muxer)
     if format_.name == "apng":
         options["plays"] = 0
