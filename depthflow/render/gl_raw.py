@@ -1,4 +1,4 @@
-"""The only user of PyOpenGL: what vispy's gloo lacks. Every function needs the current context of the render thread."""
+"""The only user of PyOpenGL: what gloo lacks, or is too slow for. All of it needs the render thread's current context."""
 
 from __future__ import annotations
 
