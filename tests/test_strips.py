@@ -167,6 +167,20 @@ def test_a_frame_of_strips_is_the_frame(way: str, in_strips: pytest.MonkeyPatch)
 
 
 @pytest.mark.gl
+def test_shaders_are_compiled_while_meshes_are_made(in_strips: pytest.MonkeyPatch) -> None:
+    real, drawn = Stage.draw, []
+
+    def draw(self: Stage, *args: Any, **options: Any) -> None:
+        drawn.append(options)
+        real(self, *args, **options)
+
+    in_strips.setattr(Stage, "draw", draw)
+    with FrameRenderer(photo(), depth(), size=SIZE):
+        context.context().run(lambda: None)  # behind what was begun
+        assert len(drawn) == 1
+
+
+@pytest.mark.gl
 def test_effects_that_come_and_go(in_strips: pytest.MonkeyPatch) -> None:
     from depthflow.jobs.effects import effects_of
     from depthflow.jobs.effects_spec import EffectsSpec

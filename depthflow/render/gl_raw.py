@@ -1,4 +1,4 @@
-"""The only user of PyOpenGL: what gloo lacks, or is too slow for. All of it needs the render thread's current context."""
+"""The only user of PyOpenGL: what gloo lacks or is too slow for. It needs the render thread's current context."""
 
 from __future__ import annotations
 

@@ -174,8 +174,8 @@ class Painter:
         # One triangle opaque, one not; a texture whose sides are no powers of two has a shader of its own.
         mesh = Mesh(corners, np.array([[0, 1, 2], [0, 1, 2]], np.uint32), error=1.0, opaque=1)
         self._stage.set_sheets([(mesh, np.zeros((3, 3, 4), np.uint8))] * 2, "clamp")
-        with self._reading(Shot((Camera(),) * len(self._picture.viewports))):
-            pass
+        with self._reading(Shot((Camera(),) * len(self._picture.viewports))) as read_rows:
+            read_rows(np.empty((1, self._picture.read_size[0], 4), np.uint8), 0)
 
     def begin(self, shot: Shot) -> Transfer:
         """Draw a frame and send it on its way."""
