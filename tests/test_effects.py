@@ -597,6 +597,20 @@ def test_a_watermark_has_its_size_place_and_opacity(tmp_path):
     assert frame[75, 115].tolist() == pytest.approx([50, 178, 50], abs=1)
 
 
+def test_particles_are_where_they_are_without_a_lens():
+    """A lens draws into smaller pictures before they are drawn."""
+    grey = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    depth = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    snow = {"particles": {"kind": "snow", "amount": 1, "size": 3}}
+    shares = []
+    for effects in (snow, {**snow, "dof": {"aperture": 0.2}}):
+        light = np.abs(drawn(effects, grey, depth).astype(float) - 60).mean(2)
+        assert light.mean() > 1, "they are seen"
+        quarters = light.reshape(2, HEIGHT // 2, 2, WIDTH // 2).mean((1, 3))
+        shares.append(quarters / quarters.sum())
+    np.testing.assert_allclose(*shares, atol=0.1)
+
+
 # -- transparent photos --------------------------------------------------------------------------------------------
 
 

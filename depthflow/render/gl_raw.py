@@ -92,7 +92,7 @@ def bind_vertex_array() -> None:
     GL_3_0.glBindVertexArray(_new(GL_3_0.glGenVertexArrays))
 
 
-# -- drawing triangles: what gloo does takes Python longer than the CPU takes for a strip of a frame ------------
+# -- drawing triangles ------------------------------------------------------------------------------------------
 
 
 def make_program(vertex: str, fragment: str) -> int:

@@ -1,6 +1,6 @@
 """What lives on the GPU: a framebuffer to draw into, and the layers that are drawn. Used on the render thread only.
 
-The layers are drawn without gloo, whose commands for a strip of a frame take longer than a CPU takes to draw it.
+The layers are drawn without gloo: its commands for one strip of a frame took 0.3 ms of Python (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ class Target:
         self._framebuffer.deactivate()
 
     def clear(self, colour: tuple[float, float, float, float]) -> None:
-        """Fill all of it; activated only."""
+        """Fill all of it, which is what is drawn into from now on; activated only."""
         from depthflow.render import gl_raw
 
+        gl_raw.set_viewport(0, 0, *self.size)
         gl_raw.clear(colour)
 
     @contextmanager
