@@ -1,7 +1,7 @@
 """Which triangles can be seen in some rows of a frame. Numbers only, no GL.
 
-Where the CPU draws, a frame's colour and depth are larger than what a core can keep at hand, and so is the photo: most
-of the time goes by waiting for memory. A strip of a frame is drawn, read back and packed before the next one is begun,
+Where the CPU draws, a frame's colour and depth are larger than what a core can keep at hand, and so is the photo: it
+waits for memory (docs/benchmarks.md). A strip of a frame is drawn, read back and packed before the next one is begun,
 in the same memory. For that only the triangles are to be drawn that the strip can show.
 """
 
